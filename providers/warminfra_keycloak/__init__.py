@@ -1,0 +1,1 @@
+"""The Keycloak provider of warminfra."""

@@ -1,0 +1,1 @@
+"""The words of the project as types: ids, states, values, errors, ports. Standard library only."""

@@ -1,0 +1,190 @@
+"""What the lease machine needs from outside, as protocols.
+
+Errors of every provider call: `Unreachable` (nothing was sent), `ProviderRefused` (a sure no,
+nothing done), `OutcomeUnknown` (timeout, 5xx, cut connection: done or not, nobody knows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from warminfra.core.ids import InstallationId, InstanceId
+from warminfra.core.models import (
+    Capabilities,
+    FoundTenant,
+    ProcessRef,
+    RunningInstance,
+    ServerAccess,
+    TenantFacts,
+    TenantMaterial,
+    TenantPlan,
+    TenantRef,
+)
+from warminfra.core.secret import Secret
+from warminfra.core.template import ClientSpec, Template, UserSpec
+
+Progress = Callable[[str], None]
+"""Takes one line for people: what is being done now."""
+
+
+class Provider(Protocol):
+    """One server, seen as a holder of tenants. Calls may come from several threads."""
+
+    def create_tenant(self, plan: TenantPlan) -> TenantFacts:
+        """Make the tenant complete, under the internal id of the plan, and readable."""
+        ...
+
+    def personalise(
+        self, ref: TenantRef, client: ClientSpec, material: TenantMaterial, domain: str
+    ) -> None:
+        """Apply what only the run knows: its domain, in the client's redirect URIs."""
+        ...
+
+    def destroy_tenant(self, ref: TenantRef) -> None:
+        """Kill the leased credentials, then the tenant. Fine if it is gone already.
+
+        Acts on the object with that internal id only, whatever its name is by now; refuses (by
+        `ProviderRefused`) an object of that name with another id.
+        """
+        ...
+
+    def verify_gone(self, ref: TenantRef) -> Sequence[str]:
+        """Look with a view-only identity; return what is left of the tenant, nothing if gone."""
+        ...
+
+    def list_tenants(self) -> Sequence[FoundTenant]:
+        """Return the tenants of exactly this installation that exist now."""
+        ...
+
+    def health(self) -> None:
+        """Return if the server answers an authenticated call, raise `Unreachable` if not."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Return what of the server a verdict depends on, name → digest or value."""
+        ...
+
+    def capabilities(self) -> Capabilities:
+        """Return what the server can do."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts and stops servers. An instance keeps its data and its address over restarts."""
+
+    def prepare(self, progress: Progress) -> None:
+        """Get, build and pre-initialise whatever a start needs. Repeating it is cheap."""
+        ...
+
+    def start(self, instance: InstanceId, progress: Progress) -> RunningInstance:
+        """Start `instance`, from its data or, if it has none, from a re-keyed snapshot copy."""
+        ...
+
+    def adopt(self, instance: InstanceId) -> RunningInstance | None:
+        """Return the instance if its process lives and is healthy, or None."""
+        ...
+
+    def alive(self, running: RunningInstance) -> bool:
+        """Say at once, without I/O to the server, whether this very process still lives."""
+        ...
+
+    def stop(self, instance: InstanceId, *, discard: bool) -> None:
+        """Stop the process, cleanly if it lets us; with `discard` remove its data too."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Return what of the installation a verdict depends on: digests, version, JDK, options."""
+        ...
+
+
+class Processes(Protocol):
+    """Looks at processes of this machine."""
+
+    def alive(self, process: ProcessRef) -> bool:
+        """Say whether that very process runs (a zombie does not)."""
+        ...
+
+
+class Distribution(Protocol):
+    """A kind of server as files: how it is had, built, run and taken over.
+
+    The generic part (directories, processes, snapshots) is in `instances`; this is what the
+    provider's package knows.
+    """
+
+    name: str
+
+    def obtain(self, cache: Path, progress: Progress) -> Path:
+        """Return a built, read-only home of the server below `cache`, making it if need be."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Return digests and values that name this very build and its effective options."""
+        ...
+
+    def command(
+        self, home: Path, data: Path, ports: Mapping[str, int], bootstrap: Secret | None
+    ) -> tuple[Sequence[str], Mapping[str, str]]:
+        """Return argv (no secret in it) and environment of a start on `data`.
+
+        `ports` has `http` and `management`. With `bootstrap` the first start on empty data makes
+        a bootstrap client with that secret.
+        """
+        ...
+
+    def base_url(self, ports: Mapping[str, int]) -> str:
+        """Return the one URL under which everybody reaches the server."""
+        ...
+
+    def healthy(self, ports: Mapping[str, int]) -> bool:
+        """Ask the management port whether the server is ready. Never raises."""
+        ...
+
+    def take_over(
+        self, base_url: str, bootstrap: Secret, installation: InstallationId
+    ) -> Mapping[str, Secret]:
+        """Re-key a copied server and make the service's identities with fresh secrets.
+
+        New master keys, old ones deleted; the bootstrap client deleted last. Returns the identity.
+        """
+        ...
+
+
+class ProviderPackage(Protocol):
+    """What the entry-point group `warminfra.providers` names: one kind of provider."""
+
+    name: str
+
+    def distribution(self, settings: Mapping[str, Any]) -> Distribution:
+        """Return the server's distribution, configured by the `[<name>]` settings."""
+        ...
+
+    def external(
+        self, settings: Mapping[str, Any], installation: InstallationId
+    ) -> ServerAccess | None:
+        """Return access to a server that is not ours, if the settings name one."""
+        ...
+
+    def connect(
+        self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]
+    ) -> Provider:
+        """Return the provider that drives the server behind `access`."""
+        ...
+
+    def template(
+        self,
+        recipe: str,
+        client: ClientSpec,
+        users: Sequence[UserSpec],
+        *,
+        admin: bool,
+        realm: Mapping[str, Any] | None,
+        settings: Mapping[str, Any],
+    ) -> tuple[Template, Sequence[str]]:
+        """Normalise; return the template and a line for each thing that was taken out.
+
+        Raises `RecipeInvalid` with all problems at once.
+        """
+        ...
