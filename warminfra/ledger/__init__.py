@@ -1,1 +1,37 @@
+"""What this installation intends, owns and has promised: one SQLite file, one writer."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+from warminfra.ledger.database import Database
+from warminfra.ledger.instances import Instances
+from warminfra.ledger.leases import Leases, NotTaken, Taken
+from warminfra.ledger.recipes import Recipes
+from warminfra.ledger.sharing import Sharing
+from warminfra.ledger.tenants import Tenants
+
+__all__ = ["Ledger", "NotTaken", "Taken"]
+
+
+class Ledger:
+    """The ledger, by noun. Open it with `Ledger.open`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.instances = Instances(database)
+        self.recipes = Recipes(database)
+        self.tenants = Tenants(database)
+        self.leases = Leases(database)
+        self.sharing = Sharing(database)
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        """Open the file, making or migrating it as need be. Raises `StorageFull`."""
+        database = Database(path)
+        database.migrate()
+        return cls(database)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()

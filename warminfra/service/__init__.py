@@ -1,1 +1,1 @@
-
+"""The service: HTTP API on two Unix sockets, background loops, composition."""

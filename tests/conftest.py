@@ -1,0 +1,29 @@
+"""Fixtures for every kind of test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from warminfra.ledger import Ledger
+
+
+@pytest.fixture(scope="session")
+def migrated_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty ledger with all migrations applied, to be copied."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    Ledger.open(path).close()
+    return path
+
+
+@pytest.fixture
+def ledger(migrated_ledger: Path, tmp_path: Path) -> Iterator[Ledger]:
+    """A fresh ledger on a real SQLite file."""
+    path = tmp_path / "ledger.db"
+    shutil.copy(migrated_ledger, path)
+    opened = Ledger.open(path)
+    yield opened
+    opened.close()

@@ -1,0 +1,190 @@
+"""A whole installation in one thread: real ledger, real lease machine, fake server, manual clock.
+
+`fault` is asked at every commit of the ledger and around every provider call; raising
+`SimulatedCrash` there is a kill -9 of the service. `restart` is the next start.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from warminfra.core.entropy import SeededEntropy
+from warminfra.core.ids import InstallationId, InstanceId
+from warminfra.core.models import ProcessRef, Recipe, RunningInstance, SharingFacts
+from warminfra.core.ports import Provider
+from warminfra.core.secret import Secret
+from warminfra.core.states import LIVE_TENANT, InstanceState, TenantState
+from warminfra.core.template import ClientSpec, Template, UserSpec
+from warminfra.leasing.builder import Builder
+from warminfra.leasing.demand import Demand
+from warminfra.leasing.fleet import Fleet
+from warminfra.leasing.manager import LeaseManager
+from warminfra.leasing.pool import Pool
+from warminfra.leasing.reaper import Reaper
+from warminfra.leasing.settings import LeasingSettings
+from warminfra.leasing.sharing import Gate, SharingPolicy
+from warminfra.leasing.sweeper import Sweeper
+from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.worker import Worker
+from warminfra.ledger import Ledger
+from warminfra.ledger.database import Database
+from warminfra.testing.clock import ManualClock
+from warminfra.testing.fake_provider import (
+    FakeLauncher,
+    FakeProvider,
+    FakeServer,
+    SimulatedCrash,
+)
+
+TEMPLATE = Template(
+    "fake", "app", ClientSpec(redirect_uris=("https://{domain}/*",)), (UserSpec("alice"),)
+)
+SETTINGS = LeasingSettings(ttl=60.0, max_ttl=600.0, grace=30.0)
+POOL_MIN, POOL_MAX = 1, 2
+
+
+class Faults:
+    """Counts the points passed; crashes at the one it is armed for."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+        self.crash_at = 0
+
+    def __call__(self, point: str) -> None:
+        self.passed += 1
+        if self.passed == self.crash_at:
+            self.crash_at = 0
+            raise SimulatedCrash(point)
+
+    def arm(self, after: int) -> None:
+        """Crash at the `after`-th point from here."""
+        self.crash_at = self.passed + after
+
+
+class CrashingDatabase(Database):
+    """A database whose every transaction may be the last thing the process did."""
+
+    def __init__(self, path: Path, faults: Faults) -> None:
+        super().__init__(path)
+        self._faults = faults
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        self._faults("ledger:before")
+        with super().write() as tx:
+            yield tx
+        self._faults("ledger:after")
+
+
+class FakeProcesses:
+    """Processes that live until a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.dead: set[ProcessRef] = set()
+
+    def alive(self, process: ProcessRef) -> bool:
+        return process not in self.dead
+
+
+class Installation:
+    """Service, ledger and server; `Builder`, … may be replaced by broken ones before a start."""
+
+    manager_class = LeaseManager
+    teardown_class = Teardown
+
+    def __init__(self, empty_ledger: Path, folder: Path, seed: int = 0) -> None:
+        self.folder = folder
+        self.path = folder / "ledger.db"
+        shutil.copy(empty_ledger, self.path)
+        self.clock = ManualClock()
+        self.entropy = SeededEntropy(seed)
+        self.faults = Faults()
+        self.processes = FakeProcesses()
+        self.server = FakeServer(self.clock)
+        self.id = InstallationId("aaaabbbb")
+        self.policy = SharingPolicy("unproven")
+        self._open()
+        self.ledger.recipes.enroll(
+            Recipe("app", "/recipe", TEMPLATE.hash, {}, {}, POOL_MIN, POOL_MAX, self.clock.wall()),
+            TEMPLATE,
+        )
+
+    def restart(self) -> None:
+        """Let the service die where it is, and start the next."""
+        self.faults.crash_at = 0
+        self.ledger.close()
+        self._open()
+
+    def step(self) -> bool:
+        """Let the reaper and every worker do one thing; say whether any did something."""
+        busy = bool(self.reaper.step())
+        for key_hash in self.demand.forget_silent():
+            self.ledger.tenants.unreserve(key_hash)
+        self.fleet.tend()
+        for worker in list(self.fleet.workers.values()):
+            busy = bool(worker.step()) or busy
+        return busy
+
+    def settle(self, patience: int = 400) -> None:
+        """Run without accidents until nothing is left to do, letting time pass in between."""
+        idle = 0
+        for _ in range(patience):
+            idle = 0 if self.step() else idle + 1
+            retiring = self.ledger.tenants.counts()[TenantState.RETIRING]
+            if idle > 2 and not retiring:
+                return
+            if idle:
+                self.clock.advance(5.0)
+        raise AssertionError("the installation does not come to rest")
+
+    def live_rows(self) -> set[str]:
+        return {tenant.id for tenant in self.ledger.tenants.in_states(LIVE_TENANT)}
+
+    def _open(self) -> None:
+        self.ledger = Ledger(CrashingDatabase(self.path, self.faults))
+        ledger, clock = self.ledger, self.clock
+        gate = Gate(self.policy, lambda: "fingerprint")
+        self.demand = Demand(clock)
+        launcher = FakeLauncher(self.server, self.faults)
+        builder = Builder(ledger, clock, self.entropy, self.id)
+        teardown = self.teardown_class(ledger, clock, self.entropy, SETTINGS)
+        pool = Pool(ledger, clock, SETTINGS, gate)
+        sweeper = Sweeper(ledger, clock, SETTINGS)
+
+        def connect(running: RunningInstance) -> Provider:
+            return FakeProvider(self.server, self.id, self.faults)
+
+        def new_worker(instance: InstanceId) -> Worker:
+            return Worker(
+                instance=instance,
+                ledger=ledger,
+                clock=clock,
+                launcher=launcher,
+                connect=connect,
+                builder=builder,
+                teardown=teardown,
+                pool=pool,
+                sweeper=sweeper,
+                demand=self.demand,
+                settings=SETTINGS,
+            )
+
+        self.fleet = Fleet("fake", ledger, clock, self.entropy, SETTINGS, new_worker)
+        self.manager = self.manager_class(
+            ledger, clock, SETTINGS, gate, self.fleet, self.demand, Secret("seal"), self.folder
+        )
+        self.reaper = Reaper(ledger, clock, self.processes, SETTINGS)
+        ledger.tenants.unreserve()
+        ledger.tenants.hurry()
+        for row in ledger.instances.current():
+            if row.state is InstanceState.READY:
+                ledger.instances.move(row.id, InstanceState.UNHEALTHY)
+        self.reaper.resume()
+
+    def facts(self) -> SharingFacts:
+        return self.ledger.sharing.facts()

@@ -1,0 +1,308 @@
+"""The lease machine against a reference ledger, with every accident drawn by Hypothesis.
+
+The reference knows only what holders were told. After every step it must hold that no tenant was
+granted twice, that a lease nobody ended lives until its deadline with its tenant on the server, and
+that no row says `gone` of a tenant that exists.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from tests.stateful.installation import POOL_MAX, Installation
+from warminfra.core.errors import LeaseLost, SharingRefused, Unreachable, WrongHandle
+from warminfra.core.ids import TenantId
+from warminfra.core.models import Granted, LeaseRequest, ProcessRef, Waiting
+from warminfra.core.states import LeaseState, TenantState
+from warminfra.ledger import Ledger
+from warminfra.testing.fake_provider import SimulatedCrash
+
+
+@dataclass
+class Promise:
+    """What one holder was told, and what has happened to it since."""
+
+    key: str
+    handle: str
+    secret: str
+    deadline: float
+    process: ProcessRef | None
+    ended: bool = False
+    """Ended by its holder, its process' death, or an accident at the server that may end it."""
+
+
+def empty_ledger() -> Path:
+    """Return a migrated ledger to copy, made once."""
+    global _EMPTY
+    if _EMPTY is None:
+        _EMPTY = Path(tempfile.mkdtemp(prefix="warminfra-test-")) / "empty.db"
+        Ledger.open(_EMPTY).close()
+    return _EMPTY
+
+
+_EMPTY: Path | None = None
+
+
+class LeaseMachine(RuleBasedStateMachine):
+    """Rules are what clients, operators, time and bad luck do."""
+
+    leases = Bundle("leases")
+    installation_class: type[Installation] = Installation
+
+    @initialize(seed=st.integers(0, 2**16))
+    def begin(self, seed: int) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="warminfra-test-")
+        self.world = self.installation_class(empty_ledger(), Path(self.folder.name), seed)
+        self.promises: dict[TenantId, Promise] = {}
+        self.keys = 0
+        self.reverted = False
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        try:
+            self.converges()
+        finally:
+            self.world.ledger.close()
+            self.folder.cleanup()
+
+    # ------------------------------------------------------------ what clients do
+
+    @rule(
+        target=leases,
+        bound=st.booleans(),
+        domain=st.sampled_from(["", "a.example"]),
+        crash=st.integers(0, 12),
+        asks=st.integers(1, 6),
+    )
+    def acquire(self, bound: bool, domain: str, crash: int, asks: int) -> TenantId | None:
+        """A client asks, again and again with the same key, whatever dies in between."""
+        self.keys += 1
+        process = ProcessRef(100 + self.keys, 1) if bound else None
+        request = LeaseRequest("app", f"key-{self.keys:016}", domain=domain, bound_to=process)
+        for ask in range(asks):
+            answer = self._survive(lambda: self._ask(request), crash if ask == 0 else 0)
+            if isinstance(answer, Granted):
+                assert not self.reverted, "a shared lease under a standing revert"
+                return self._promised(answer, request)
+            self._survive(self.world.step, 0)
+        return None
+
+    @rule(lease=leases, crash=st.integers(0, 4))
+    def renew(self, lease: TenantId | None, crash: int) -> None:
+        """A heartbeat moves the deadline, or says that the lease is lost."""
+        if lease is None:
+            return
+        promise = self.promises[lease]
+        alive = self._alive(promise)
+        renewed = self._survive(
+            lambda: self._or_lost(lambda: self.world.manager.renew(lease, promise.handle)), crash
+        )
+        if renewed is not None and not isinstance(renewed, LeaseLost):
+            promise.deadline = renewed.deadline
+        assert not (alive and isinstance(renewed, LeaseLost)), "a live lease was taken away"
+
+    @rule(lease=leases, crash=st.integers(0, 4))
+    def release(self, lease: TenantId | None, crash: int) -> None:
+        """A release is final, however often it is said."""
+        if lease is None:
+            return
+        promise = self.promises[lease]
+        promise.ended = True
+        self._survive(lambda: self.world.manager.release(lease, promise.handle), crash)
+
+    @rule(lease=leases)
+    def steal(self, lease: TenantId | None) -> None:
+        """Another handle opens nothing."""
+        if lease is None:
+            return
+        for verb in (self.world.manager.renew, self.world.manager.release):
+            try:
+                verb(lease, "0" * 64)
+            except WrongHandle:
+                continue
+            raise AssertionError("a wrong handle was accepted")
+
+    @rule(lease=leases)
+    def process_dies(self, lease: TenantId | None) -> None:
+        """The process that a lease is bound to is killed."""
+        promise = self.promises.get(lease) if lease else None
+        if promise and promise.process:
+            promise.ended = True
+            self.world.processes.dead.add(promise.process)
+
+    # ------------------------------------------------------------ what time and operators do
+
+    @rule(steps=st.integers(1, 6), crash=st.integers(0, 20))
+    def work(self, steps: int, crash: int) -> None:
+        """The background makes progress, and may die anywhere in it."""
+
+        def steps_of_work() -> None:
+            for _ in range(steps):
+                self.world.step()
+
+        self._survive(steps_of_work, crash)
+
+    @rule(seconds=st.sampled_from([0.5, 5.0, 31.0, 70.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.clock.advance(seconds)
+
+    @rule()
+    def revert(self) -> None:
+        """A reviewer ends sharing."""
+        self.world.ledger.sharing.say("revert", "", "rev", "why", self.world.clock.wall())
+        self.reverted = True
+
+    @rule()
+    def lift(self) -> None:
+        self.world.ledger.sharing.lift(self.world.clock.wall())
+        self.reverted = False
+
+    # ------------------------------------------------------------ what bad luck does
+
+    @rule()
+    def service_dies(self) -> None:
+        self._restart()
+
+    @rule(lost=st.integers(0, 3))
+    def server_dies(self, lost: int) -> None:
+        """Kill -9 of the server; commits that it acknowledged may be lost."""
+        before = set(self.world.server.realms)
+        self.world.server.kill(lost)
+        self._excuse(before - set(self.world.server.realms))
+
+    @rule()
+    def machine_reboots(self) -> None:
+        self.world.server.kill()
+        self.world.clock.reboot(60.0)
+        for promise in self.promises.values():
+            promise.ended = True  # bound ones are revoked, the others' time is wall time now
+        self._restart()
+
+    @rule()
+    def reply_is_lost(self) -> None:
+        """The next create is taken by the server, but its answer never comes."""
+        self.world.server.lose_next_reply = True
+
+    @rule()
+    def create_arrives_late(self) -> None:
+        self.world.server.arrive_late()
+
+    # ------------------------------------------------------------ what must always hold
+
+    @invariant()
+    def no_row_lies(self) -> None:
+        """A tenant that the ledger calls gone does not exist, while its server has not lost
+        commits that nobody reconciled yet."""
+        if not hasattr(self, "world") or not self._reconciled():
+            return
+        gone = {tenant.id for tenant in self.world.ledger.tenants.in_states((TenantState.GONE,))}
+        assert not gone & set(self.world.server.realms), "gone in the ledger, alive at the server"
+
+    @invariant()
+    def live_leases_have_their_tenant(self) -> None:
+        """Nobody's tenant is taken down under a lease that nobody ended."""
+        if not hasattr(self, "world"):
+            return
+        for lease, promise in self.promises.items():
+            if self._alive(promise):
+                row = self.world.ledger.leases.get(lease)
+                assert row is not None
+                assert row.state is LeaseState.ACTIVE, f"ended early: {row.end_reason}"
+                assert lease in self.world.server.realms, "its tenant is gone"
+
+    def converges(self) -> None:
+        """After the last accident everything comes to rest and to agreement."""
+        world = self.world
+        self._restart()
+        world.server.arrive_late()
+        self.lift()
+        world.clock.advance(700.0)
+        world.settle()
+        assert world.ledger.leases.active() == []
+        assert set(world.server.realms) == world.live_rows()
+        assert world.ledger.tenants.counts()[TenantState.READY] == POOL_MAX
+        assert world.demand.waiting() == 0
+
+    # ------------------------------------------------------------ helpers
+
+    def _ask(self, request: LeaseRequest) -> Granted | Waiting | None:
+        try:
+            return self.world.manager.acquire(request)
+        except SharingRefused:
+            assert self.reverted
+        except (Unreachable, LeaseLost):
+            pass
+        return None
+
+    def _or_lost(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except LeaseLost as lost:
+            return lost
+
+    def _promised(self, granted: Granted, request: LeaseRequest) -> TenantId:
+        lease = granted.lease
+        material = granted.tenant.material
+        assert material is not None
+        assert lease.id not in self.promises, "one tenant for two leases"
+        for other in self.promises.values():
+            assert material.client_secret != other.secret, "one secret for two leases"
+        if request.domain:
+            realm = self.world.server.realms.get(lease.id)
+            if realm is not None:
+                assert realm.redirect_uris == (f"https://{request.domain}/*",)
+        promise = Promise(
+            request.key,
+            granted.handle.reveal(),
+            material.client_secret,
+            lease.deadline,
+            request.bound_to,
+        )
+        self.promises[lease.id] = promise
+        if lease.id not in self.world.server.realms:
+            promise.ended = True  # lost by the server a moment ago; reconciliation revokes it
+        return lease.id
+
+    def _alive(self, promise: Promise) -> bool:
+        return not promise.ended and promise.deadline >= self.world.clock.boot()
+
+    def _reconciled(self) -> bool:
+        workers = self.world.fleet.workers.values()
+        return self.world.server.up and any(
+            worker.server is not None
+            and worker.server.running.incarnation == str(self.world.server.incarnation)
+            for worker in workers
+        )
+
+    def _excuse(self, lost: set[TenantId]) -> None:
+        for lease in lost:
+            if lease in self.promises:
+                self.promises[lease].ended = True
+
+    def _survive(self, action: Callable[[], Any], crash: int) -> Any:
+        """Run `action`; if `crash`, the service dies at the crash-th point in it and restarts."""
+        if crash:
+            self.world.faults.arm(crash)
+        try:
+            return action()
+        except SimulatedCrash:
+            self._restart()
+            return None
+        finally:
+            self.world.faults.crash_at = 0
+
+    def _restart(self) -> None:
+        """The next start gives every active lease its grace; promises get longer, never shorter."""
+        self.world.restart()
+        for lease in self.world.ledger.leases.active():
+            promise = self.promises.get(lease.id)
+            if promise:
+                promise.deadline = max(promise.deadline, lease.deadline)

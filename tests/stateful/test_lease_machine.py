@@ -1,0 +1,92 @@
+"""The lease machine holds under every drawn accident, and the test sees it when it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.stateful.installation import Installation
+from tests.stateful.machine import LeaseMachine
+from warminfra.core.errors import OutcomeUnknown, WarminfraError
+from warminfra.core.ids import tenant_name
+from warminfra.core.models import Granted, LeaseRequest, Tenant, TenantRef, Waiting
+from warminfra.leasing.handle import handle_of
+from warminfra.leasing.manager import LeaseManager
+from warminfra.leasing.server import Server
+from warminfra.leasing.teardown import Teardown
+from warminfra.ledger import NotTaken
+
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+PROVE = settings(
+    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=QUIET
+)
+HUNT = settings(
+    max_examples=600,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=QUIET,
+    phases=[Phase.generate],
+    database=None,
+    derandomize=True,
+)
+
+
+def test_no_accident_breaks_a_promise() -> None:
+    """Acquire, renew, release, time, kills, lost replies, late creates: no promise is broken."""
+    run_state_machine_as_test(LeaseMachine, settings=PROVE)
+
+
+class DoubleLease(LeaseManager):
+    """Planted: a request that finds no ready tenant is given one that somebody has."""
+
+    def _wait(self, request: LeaseRequest, key_hash: str, outcome: NotTaken) -> Granted | Waiting:  # type: ignore[override]
+        waiting = super()._wait(request, key_hash, outcome)
+        for lease in self.ledger.leases.active():
+            tenant = self.ledger.tenants.get(lease.id)
+            if tenant is not None and outcome.recipe is not None:
+                handle = handle_of(lease.id, self.seal)
+                return Granted(lease, tenant, outcome.recipe, handle)
+        return waiting
+
+
+class LostTeardown(Teardown):
+    """Planted: an unknown outcome is taken for success."""
+
+    def attempt(self, server: Server, tenant: Tenant) -> bool:
+        try:
+            server.provider.destroy_tenant(TenantRef(tenant.id, tenant_name(tenant.id)))
+        except WarminfraError:
+            return self.ledger.tenants.gone(tenant.id, self.clock.wall())
+        return super().attempt(server, tenant)
+
+
+class LateCreate(Teardown):
+    """Planted: a tenant that is not there is gone, although its create may be under way."""
+
+    def attempt(self, server: Server, tenant: Tenant) -> bool:
+        return super().attempt(server, replace(tenant, uncertain_until=0.0))
+
+
+@pytest.mark.parametrize(
+    ("part", "broken"),
+    [
+        ("manager_class", DoubleLease),
+        ("teardown_class", LostTeardown),
+        ("teardown_class", LateCreate),
+    ],
+    ids=["double lease", "lost teardown", "late create"],
+)
+def test_a_planted_fault_is_found(part: str, broken: type) -> None:
+    """The test that finds nothing above is not blind: each planted fault breaks a promise."""
+    world = type("BrokenInstallation", (Installation,), {part: broken})
+    machine = type("BrokenMachine", (LeaseMachine,), {"installation_class": world})
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        run_state_machine_as_test(machine, settings=HUNT)
+
+
+def test_unknown_outcomes_are_a_kind_of_unreachable() -> None:
+    """Whoever treats `Unreachable` as `nothing happened` must look at the narrower class first."""
+    assert issubclass(OutcomeUnknown, WarminfraError)

@@ -1,0 +1,71 @@
+"""Makes one tenant. The pool and a waiting request use the same function.
+
+Intent first: the row `creating` is committed before the provider is asked. Whatever goes wrong, the
+tenant is retired; one whose outcome is unknown is never adopted.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from warminfra.core.clock import Clock
+from warminfra.core.entropy import Entropy
+from warminfra.core.errors import OutcomeUnknown, WarminfraError
+from warminfra.core.ids import InstallationId, TenantId, mint_tenant_id, tenant_name
+from warminfra.core.models import Recipe, TenantPlan, TenantRef
+from warminfra.leasing.material import draw_material
+from warminfra.leasing.server import Server
+from warminfra.leasing.settings import CREATE_TIMEOUT
+from warminfra.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Draws, writes down, creates."""
+
+    ledger: Ledger
+    clock: Clock
+    entropy: Entropy
+    installation: InstallationId
+
+    def make(self, server: Server, recipe: Recipe, reserved_for: str = "") -> TenantId:
+        """Make a ready tenant on `server`; raises what the provider raised, after retiring it."""
+        template = self.ledger.recipes.template(recipe.template_hash)
+        tenant = mint_tenant_id(self.installation, self.entropy)
+        material = draw_material(template, tenant, self.entropy)
+        timeout = server.provider.capabilities().transaction_timeout
+        now = self.clock.wall()
+        self.ledger.tenants.intend(
+            tenant,
+            instance=server.id,
+            incarnation=server.running.incarnation,
+            recipe=recipe.name,
+            template_hash=recipe.template_hash,
+            material=material,
+            reserved_for=reserved_for,
+            uncertain_until=self.clock.boot() + CREATE_TIMEOUT + timeout,
+            now=now,
+        )
+        plan = TenantPlan(
+            ref=TenantRef(tenant, tenant_name(tenant)),
+            installation=self.installation,
+            template=template,
+            material=material,
+            created_at=now,
+        )
+        started = time.perf_counter()
+        try:
+            facts = server.provider.create_tenant(plan)
+        except WarminfraError as error:
+            self.ledger.tenants.retire(
+                tenant,
+                f"could not be made: {error.message}",
+                self.clock.wall(),
+                certain=not isinstance(error, OutcomeUnknown),
+            )
+            raise
+        self.ledger.tenants.made(
+            tenant, facts, (time.perf_counter() - started) * 1000, self.clock.wall()
+        )
+        return tenant

@@ -1,0 +1,295 @@
+"""The verbs on a lease: acquire, renew, show, set_domain, release.
+
+Each checks the handle, then the state, and answers with a value or one of the typed errors. A lease
+exists only with a tenant in hand; `acquire` either grants one at once or says why to ask again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import time
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+from warminfra.core.clock import Clock
+from warminfra.core.errors import (
+    Conflict,
+    LeaseLost,
+    NotFound,
+    SharingRefused,
+    StorageFull,
+    Unreachable,
+    Usage,
+    WarminfraError,
+)
+from warminfra.core.ids import TemplateHash, TenantId, tenant_name
+from warminfra.core.models import (
+    Decision,
+    Granted,
+    Lease,
+    LeaseRequest,
+    Recipe,
+    SharingFacts,
+    Tenant,
+    TenantRef,
+    Waiting,
+)
+from warminfra.core.secret import Secret
+from warminfra.core.states import LeaseState
+from warminfra.core.template import Template
+from warminfra.leasing.bell import Bell
+from warminfra.leasing.demand import Demand
+from warminfra.leasing.fleet import Fleet
+from warminfra.leasing.handle import check_handle, handle_of, hash_key
+from warminfra.leasing.settings import LeasingSettings
+from warminfra.leasing.sharing import Gate
+from warminfra.ledger import Ledger, NotTaken
+
+ASK_AGAIN = 0.02
+"""Seconds after which a waiting client asks again at first; it slows down by itself."""
+
+
+@dataclass(slots=True)
+class LeaseManager:
+    """Grants leases and ends them. Safe to call from many threads."""
+
+    ledger: Ledger
+    clock: Clock
+    settings: LeasingSettings
+    gate: Gate
+    fleet: Fleet
+    demand: Demand
+    seal: Secret
+    state_dir: Path
+    bell: Bell = field(default_factory=Bell)
+    """Rings when the workers have something to do."""
+    _templates: dict[TemplateHash, Template] = field(default_factory=dict)
+
+    def acquire(self, request: LeaseRequest) -> Granted | Waiting:
+        """Grant a lease, or say that the client should ask again with the same key.
+
+        Raises `NotFound` (recipe), `Usage` (ttl), `SharingRefused`, `StorageFull`, `Conflict` (key
+        of another recipe), `LeaseLost` (the key's lease has ended), `Unreachable` (the domain could
+        not be applied: nothing is leased then).
+        """
+        started = time.perf_counter()
+        ttl = self._ttl(request.ttl)
+        key_hash = hash_key(request.key)
+        known = self.ledger.leases.by_key(key_hash)
+        if known is not None:
+            granted = self._again(known, request)
+        else:
+            outcome = self._take(request, key_hash, ttl)
+            if isinstance(outcome, Waiting):
+                return outcome
+            granted = outcome
+        taken = time.perf_counter()
+        if request.domain and granted.lease.domain != request.domain:
+            try:
+                granted = self._personalised(granted, request.domain)
+            except WarminfraError as error:
+                self._take_back(granted.lease, error)
+                raise
+        done = time.perf_counter()
+        return replace(
+            granted,
+            timing={
+                "take_ms": (taken - started) * 1000,
+                "personalise_ms": (done - taken) * 1000,
+                "total_ms": (done - started) * 1000,
+            },
+        )
+
+    def renew(self, lease_id: TenantId, handle: str, ttl: float = 0.0) -> Lease:
+        """Move the deadline to now plus `ttl` (0: the lease's own). Raises `LeaseLost`."""
+        lease = self._held(lease_id, handle)
+        ttl = self._ttl(ttl) if ttl else lease.ttl
+        deadline = self.clock.boot() + ttl
+        expires_at = self.clock.wall() + timedelta(seconds=ttl)
+        if not self.ledger.leases.renew(lease_id, ttl, deadline, expires_at):
+            raise self._lost(self._known(lease_id))
+        return replace(lease, ttl=ttl, deadline=deadline, expires_at=expires_at)
+
+    def show(self, lease_id: TenantId, handle: str) -> Granted:
+        """Return an active lease with all its secrets."""
+        return self._grant(self._held(lease_id, handle))
+
+    def set_domain(self, lease_id: TenantId, handle: str, domain: str) -> Granted:
+        """Apply the run's domain to the client's redirect URIs."""
+        return self._personalised(self.show(lease_id, handle), domain)
+
+    def release(self, lease_id: TenantId, handle: str) -> Lease:
+        """End the lease; its teardown begins. Twice is fine."""
+        check_handle(lease_id, handle, self.seal)
+        self._known(lease_id)
+        self.ledger.leases.end(
+            lease_id, LeaseState.RELEASED, "released by its holder", self.clock.wall()
+        )
+        self.bell.ring()
+        return self._known(lease_id)
+
+    def whereabouts(self, lease_id: TenantId, handle: str) -> tuple[Lease, Tenant]:
+        """Return lease and tenant in whatever state: how far its teardown is."""
+        check_handle(lease_id, handle, self.seal)
+        lease = self._known(lease_id)
+        tenant = self.ledger.tenants.get(lease_id)
+        if tenant is None:
+            raise NotFound(f"no tenant {lease_id}")
+        return lease, tenant
+
+    def template(self, template_hash: TemplateHash) -> Template:
+        """Return a template; they never change, so each is read once."""
+        template = self._templates.get(template_hash)
+        if template is None:
+            template = self.ledger.recipes.template(template_hash)
+            self._templates[template_hash] = template
+        return template
+
+    def decide(self, facts: SharingFacts, recipe: Recipe) -> Decision:
+        """Say in which mode the recipe is served now, and why."""
+        return self.gate.decide(facts, self.template(recipe.template_hash), self.clock.wall())
+
+    # ------------------------------------------------------------ parts of acquire
+
+    def _take(self, request: LeaseRequest, key_hash: str, ttl: float) -> Granted | Waiting:
+        self._check_disk()
+        now = self.clock.wall()
+
+        def new_lease(tenant: TenantId, decision: Decision) -> Lease:
+            return Lease(
+                id=tenant,
+                recipe=request.recipe,
+                run=request.run,
+                slot=request.slot,
+                state=LeaseState.ACTIVE,
+                mode=decision.mode,
+                mode_reason=decision.reason,
+                verdict=decision.verdict,
+                key_hash=key_hash,
+                domain="",
+                ttl=ttl,
+                deadline=self.clock.boot() + ttl,
+                expires_at=now + timedelta(seconds=ttl),
+                boot_id=self.clock.boot_id(),
+                bound_to=request.bound_to,
+                created_at=now,
+                ended_at=None,
+                end_reason="",
+            )
+
+        outcome = self.ledger.leases.take(request.recipe, key_hash, self.decide, new_lease, now)
+        if isinstance(outcome, NotTaken):
+            return self._wait(request, key_hash, outcome)
+        self.demand.done(key_hash)
+        self.bell.ring()
+        return Granted(
+            outcome.lease, outcome.tenant, outcome.recipe, handle_of(outcome.lease.id, self.seal)
+        )
+
+    def _wait(self, request: LeaseRequest, key_hash: str, outcome: NotTaken) -> Waiting:
+        if outcome.recipe is None or outcome.decision is None:
+            raise self._unknown_recipe(request.recipe)
+        if outcome.decision.mode != "shared":
+            raise SharingRefused(
+                f"{request.recipe} may not share an instance: {outcome.decision.reason}",
+                hint="dedicated servers are not available yet; `warminfra status` shows the gate",
+            )
+        place = self.demand.ask(key_hash, request.recipe)
+        self.bell.ring()
+        trouble = self.fleet.trouble()
+        reason = trouble or "no tenant is ready; one is being made"
+        return Waiting(reason, place, 0.5 if trouble else ASK_AGAIN)
+
+    def _again(self, lease: Lease, request: LeaseRequest) -> Granted:
+        if lease.recipe != request.recipe:
+            raise Conflict(
+                f"the key given belongs to a lease of {lease.recipe}, not {request.recipe}",
+                hint="use one key for each recipe and slot",
+            )
+        if lease.state is not LeaseState.ACTIVE:
+            raise self._lost(lease)
+        return self._grant(lease)
+
+    def _personalised(self, granted: Granted, domain: str) -> Granted:
+        lease, tenant = granted.lease, granted.tenant
+        provider = self.fleet.provider(tenant.instance)
+        if provider is None or tenant.material is None:
+            raise Unreachable(
+                f"instance {tenant.instance} is down: {self.fleet.trouble()}", hint="ask again"
+            )
+        provider.personalise(
+            TenantRef(tenant.id, tenant_name(tenant.id)),
+            self.template(tenant.template_hash).client,
+            tenant.material,
+            domain,
+        )
+        if not self.ledger.leases.set_domain(lease.id, domain):
+            raise self._lost(self._known(lease.id))
+        return replace(granted, lease=replace(lease, domain=domain))
+
+    def _take_back(self, lease: Lease, error: WarminfraError) -> None:
+        """A lease whose domain could not be applied never reaches its holder: nothing half done."""
+        self.ledger.leases.end(
+            lease.id,
+            LeaseState.REVOKED,
+            f"its domain could not be applied: {error.message}",
+            self.clock.wall(),
+            forget_key=True,
+        )
+        self.bell.ring()
+
+    # ------------------------------------------------------------ checks
+
+    def _ttl(self, ttl: float) -> float:
+        if ttl == 0:
+            return self.settings.ttl
+        if not 1 <= ttl <= self.settings.max_ttl:
+            raise Usage(
+                f"ttl of {ttl:g} s is not within 1 s and {self.settings.max_ttl:g} s",
+                hint="ask for less and renew, or raise leases.max_ttl",
+            )
+        return ttl
+
+    def _check_disk(self) -> None:
+        free = shutil.disk_usage(self.state_dir).free
+        if free < self.settings.disk_reserve:
+            raise StorageFull(
+                f"{free // 2**20} MiB free on the disk of {self.state_dir}, below the reserve of "
+                f"{self.settings.disk_reserve // 2**20} MiB",
+                hint="free disk space; releases still work",
+            )
+
+    def _known(self, lease_id: TenantId) -> Lease:
+        lease = self.ledger.leases.get(lease_id)
+        if lease is None:
+            raise NotFound(f"no lease {lease_id}", hint="`warminfra leases` lists them")
+        return lease
+
+    def _held(self, lease_id: TenantId, handle: str) -> Lease:
+        check_handle(lease_id, handle, self.seal)
+        lease = self._known(lease_id)
+        if lease.state is not LeaseState.ACTIVE:
+            raise self._lost(lease)
+        return lease
+
+    def _grant(self, lease: Lease) -> Granted:
+        tenant = self.ledger.tenants.get(lease.id)
+        recipe = self.ledger.recipes.get(lease.recipe)
+        if tenant is None or tenant.material is None:
+            raise self._lost(self._known(lease.id))
+        if recipe is None:
+            recipe = Recipe(
+                lease.recipe, "", tenant.template_hash, {}, {}, 0, 0, enrolled_at=lease.created_at
+            )
+        return Granted(lease, tenant, recipe, handle_of(lease.id, self.seal))
+
+    def _lost(self, lease: Lease) -> LeaseLost:
+        return LeaseLost(f"lease {lease.id} is {lease.state}: {lease.end_reason}")
+
+    def _unknown_recipe(self, name: str) -> NotFound:
+        known = [recipe.name for recipe in self.ledger.recipes.all()]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "enrol it: `warminfra enroll RECIPE PATH`"
+        return NotFound(f"no recipe {name!r} is enrolled", hint=hint)

@@ -1,0 +1,37 @@
+"""The numbers that the lease machine works with. Durations in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CREATE_TIMEOUT = 30.0
+"""Longest wait for the provider's answer to a create."""
+
+TICKET_PATIENCE = 10.0
+"""A waiting request that has not asked again for so long has lost its place."""
+
+QUARANTINE_AFTER = 6
+"""Failed teardowns after which a tenant is in quarantine."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeasingSettings:
+    """Configured limits; see `docs/contracts.md` for their keys."""
+
+    ttl: float = 1800.0
+    max_ttl: float = 6 * 3600.0
+    grace: float = 30.0
+    soft_cap: int = 100
+    """Live tenants of one instance above which the pool is not refilled."""
+    hard_cap: int = 200
+    """Live tenants of one instance above which nothing is made."""
+    replace_after: int = 1000
+    """Tenants made on one instance after which it is replaced."""
+    sweep_every: float = 60.0
+    health_every: float = 5.0
+    hung_after: float = 30.0
+    """Seconds without an answer after which a living server is started anew."""
+    retry_base: float = 1.0
+    retry_limit: float = 300.0
+    disk_reserve: int = 0
+    """Bytes free on the state directory's disk below which there are no new leases."""

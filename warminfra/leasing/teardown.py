@@ -1,0 +1,55 @@
+"""Takes one retired tenant down, and believes it only after a look.
+
+A tenant is `gone` when a view-only identity finds nothing of it, and when its create can no longer
+be under way at the server. What fails is tried again with growing, jittered delay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from warminfra.core.clock import Clock
+from warminfra.core.entropy import Entropy
+from warminfra.core.errors import WarminfraError
+from warminfra.core.ids import tenant_name
+from warminfra.core.models import Tenant, TenantRef
+from warminfra.leasing.server import Server
+from warminfra.leasing.settings import LeasingSettings
+from warminfra.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Teardown:
+    """Destroys, looks, records."""
+
+    ledger: Ledger
+    clock: Clock
+    entropy: Entropy
+    settings: LeasingSettings
+
+    def attempt(self, server: Server, tenant: Tenant) -> bool:
+        """Try once; True if the tenant is gone. Provider errors are recorded, not raised."""
+        ref = TenantRef(tenant.id, tenant_name(tenant.id))
+        try:
+            server.provider.destroy_tenant(ref)
+            remains = server.provider.verify_gone(ref)
+        except WarminfraError as error:
+            self._failed(tenant, error.message)
+            return False
+        if remains:
+            self._failed(tenant, "still there: " + "; ".join(remains))
+            return False
+        if tenant.uncertain_until > self.clock.boot():
+            self.ledger.tenants.failed(
+                tenant.id,
+                tenant.uncertain_until,
+                "its create may still be under way at the server",
+                count=False,
+            )
+            return False
+        return self.ledger.tenants.gone(tenant.id, self.clock.wall())
+
+    def _failed(self, tenant: Tenant, why: str) -> None:
+        delay = min(self.settings.retry_base * 2**tenant.attempts, self.settings.retry_limit)
+        jitter = 0.5 + self.entropy.fraction()
+        self.ledger.tenants.failed(tenant.id, self.clock.boot() + delay * jitter, why, count=True)

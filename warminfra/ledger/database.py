@@ -1,0 +1,104 @@
+"""Opens the ledger's database and runs its transactions.
+
+One process writes; within it writers queue on a lock, so that no thread ever meets a busy
+database, and each transaction begins as a writer (`BEGIN IMMEDIATE`). Commits are synchronous: what
+was acknowledged survives a power cut.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from warminfra.core.errors import StorageFull, WarminfraError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_STORAGE_FAULTS = ("disk is full", "readonly", "disk I/O error", "unable to open")
+
+
+class Database:
+    """An engine with the rules above. `path` is the SQLite file, made with mode 0600."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = threading.Lock()
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600, exist_ok=True)
+        except OSError as error:
+            raise StorageFull(
+                f"cannot write the ledger {path}: {error.strerror}",
+                hint="free space or set service.state_dir to a writable folder",
+            ) from None
+        self.engine = _engine(path)
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's shape."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["engine"] = self.engine
+        with self._storage_faults():
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Run one writing transaction; a storage fault becomes `StorageFull`."""
+        with self._writer, self._storage_faults(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Run one reading transaction; readers never wait for the writer (WAL)."""
+        with (
+            self._storage_faults(),
+            self.engine.connect().execution_options(reading=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _storage_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, DatabaseError) as error:
+            cause = str(error.orig)
+            if isinstance(error.orig, WarminfraError) or not any(
+                fault in cause for fault in _STORAGE_FAULTS
+            ):
+                raise
+            raise StorageFull(
+                f"the ledger {self.path} cannot be written: {cause}",
+                hint="free disk space; nothing was changed, and releases are tried again",
+            ) from None
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}, pool_size=8
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get("reading")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,80 @@
+"""Queries on `instances`. Each is one transaction; a forbidden move changes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+
+from warminfra.core.ids import InstanceId
+from warminfra.core.models import Instance
+from warminfra.core.states import INSTANCE_MOVES, LIVE_TENANT, InstanceState, sources
+from warminfra.ledger import rows
+from warminfra.ledger.database import Database
+from warminfra.ledger.tables import instances, tenants
+
+
+class Instances:
+    """The servers that this installation made or uses."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, instance: InstanceId, provider: str, kind: str, now: datetime) -> None:
+        """Write down the intent to start a new instance."""
+        with self._db.write() as tx:
+            tx.execute(
+                insert(instances).values(
+                    id=instance,
+                    provider=provider,
+                    kind=kind,
+                    state=InstanceState.STARTING,
+                    created_at=now,
+                )
+            )
+
+    def move(
+        self, instance: InstanceId, to: InstanceState, *, incarnation: str | None = None
+    ) -> bool:
+        """Move to a state; False if the present one does not allow it."""
+        values: dict[str, str] = {"state": to}
+        if incarnation is not None:
+            values["incarnation"] = incarnation
+        with self._db.write() as tx:
+            done = tx.execute(
+                update(instances)
+                .where(
+                    instances.c.id == instance,
+                    instances.c.state.in_(sources(INSTANCE_MOVES, to)),
+                )
+                .values(**values)
+            )
+            return done.rowcount == 1
+
+    def note(self, instance: InstanceId, note: str) -> None:
+        """Record what is being done with it, or what is wrong: one line for people."""
+        with self._db.write() as tx:
+            tx.execute(update(instances).where(instances.c.id == instance).values(note=note))
+
+    def get(self, instance: InstanceId) -> Instance | None:
+        with self._db.read() as tx:
+            row = tx.execute(select(instances).where(instances.c.id == instance)).mappings().first()
+        return rows.instance(row) if row else None
+
+    def current(self) -> list[Instance]:
+        """Return all that are not stopped, oldest first."""
+        query = (
+            select(instances)
+            .where(instances.c.state != InstanceState.STOPPED)
+            .order_by(instances.c.created_at, instances.c.id)
+        )
+        with self._db.read() as tx:
+            return [rows.instance(row) for row in tx.execute(query).mappings()]
+
+    def live_tenants(self, instance: InstanceId) -> int:
+        """Count the tenants that may exist on it."""
+        query = select(func.count()).where(
+            tenants.c.instance == instance, tenants.c.state.in_(LIVE_TENANT)
+        )
+        with self._db.read() as tx:
+            return int(tx.execute(query).scalar_one())

@@ -1,0 +1,207 @@
+"""Queries on `leases`. A lease begins and ends in one transaction with its tenant.
+
+`take` is the heart: the sharing decision, the choice of a ready tenant, its move to `leased` and
+the lease's row are one transaction, so no two leases can have one tenant and no revert is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, case, func, insert, select, update
+
+from warminfra.core.ids import InstanceId, TenantId
+from warminfra.core.models import Decision, Lease, Recipe, SharingFacts, Tenant
+from warminfra.core.states import (
+    LEASE_MOVES,
+    TENANT_MOVES,
+    InstanceState,
+    LeaseState,
+    TenantState,
+    sources,
+)
+from warminfra.ledger import rows
+from warminfra.ledger.database import Database
+from warminfra.ledger.sharing import read_facts
+from warminfra.ledger.tables import instances, leases, recipes, tenants
+from warminfra.ledger.tenants import retire_in
+
+Decide = Callable[[SharingFacts, Recipe], Decision]
+NewLease = Callable[[TenantId, Decision], Lease]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A ready tenant became a lease."""
+
+    lease: Lease
+    tenant: Tenant
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """No lease: the recipe is unknown (None), sharing is refused, or no tenant is ready."""
+
+    recipe: Recipe | None
+    decision: Decision | None
+
+
+class Leases:
+    """Every lease that was ever granted."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def take(
+        self, recipe: str, key_hash: str, decide: Decide, new_lease: NewLease, now: datetime
+    ) -> Taken | NotTaken:
+        """Lease a ready tenant of the recipe's present template, if the decision is to share.
+
+        Takes the tenant reserved for this request first, else one reserved for nobody.
+        """
+        with self._db.write() as tx:
+            row = tx.execute(select(recipes).where(recipes.c.name == recipe)).mappings().first()
+            if row is None:
+                return NotTaken(None, None)
+            enrolled = rows.recipe(row)
+            decision = decide(read_facts(tx), enrolled)
+            if decision.mode != "shared":
+                return NotTaken(enrolled, decision)
+            tenant = _pick(tx, enrolled, key_hash)
+            if tenant is None:
+                return NotTaken(enrolled, decision)
+            moved = tx.execute(
+                update(tenants)
+                .where(
+                    tenants.c.id == tenant.id,
+                    tenants.c.state.in_(sources(TENANT_MOVES, TenantState.LEASED)),
+                )
+                .values(state=TenantState.LEASED, changed_at=now, reserved_for="")
+            )
+            if moved.rowcount != 1:
+                return NotTaken(enrolled, decision)
+            lease = new_lease(tenant.id, decision)
+            tx.execute(insert(leases).values(**rows.lease_values(lease)))
+            return Taken(lease, tenant, enrolled)
+
+    def end(
+        self,
+        lease: TenantId,
+        state: LeaseState,
+        reason: str,
+        now: datetime,
+        *,
+        forget_key: bool = False,
+    ) -> bool:
+        """End an active lease and retire its tenant; False if it had ended already.
+
+        `forget_key` lets the same request ask anew (its lease never got into its hands).
+        """
+        values: dict[str, object] = {"state": state, "ended_at": now, "end_reason": reason}
+        if forget_key:
+            values["key_hash"] = ""
+        with self._db.write() as tx:
+            done = tx.execute(
+                update(leases)
+                .where(leases.c.id == lease, leases.c.state.in_(sources(LEASE_MOVES, state)))
+                .values(**values)
+            )
+            if done.rowcount != 1:
+                return False
+            retire_in(tx, lease, f"lease {state}: {reason}", now)
+            return True
+
+    def renew(self, lease: TenantId, ttl: float, deadline: float, expires_at: datetime) -> bool:
+        """Move the deadline of an active lease; False if it has ended."""
+        with self._db.write() as tx:
+            done = tx.execute(
+                update(leases)
+                .where(leases.c.id == lease, leases.c.state == LeaseState.ACTIVE)
+                .values(ttl=ttl, deadline=deadline, expires_at=expires_at)
+            )
+            return done.rowcount == 1
+
+    def set_domain(self, lease: TenantId, domain: str) -> bool:
+        """Record the domain that was applied; False if the lease has ended."""
+        with self._db.write() as tx:
+            done = tx.execute(
+                update(leases)
+                .where(leases.c.id == lease, leases.c.state == LeaseState.ACTIVE)
+                .values(domain=domain)
+            )
+            return done.rowcount == 1
+
+    def resume(self, boot: float, boot_id: str, now: datetime, grace: float) -> int:
+        """Give the active leases a time to beat again after a restart; return how many.
+
+        No deadline is nearer than the grace, which is never longer than the lease's own ttl. After
+        a reboot the wall clock says what is left.
+        """
+        count = 0
+        with self._db.write() as tx:
+            active = select(leases).where(leases.c.state == LeaseState.ACTIVE)
+            for row in tx.execute(active).mappings().all():
+                lease = rows.lease(row)
+                left = (
+                    lease.deadline - boot
+                    if lease.boot_id == boot_id
+                    else (lease.expires_at - now).total_seconds()
+                )
+                left = min(max(left, min(grace, lease.ttl)), lease.ttl)
+                tx.execute(
+                    update(leases)
+                    .where(leases.c.id == lease.id)
+                    .values(deadline=boot + left, boot_id=boot_id)
+                )
+                count += 1
+        return count
+
+    def get(self, lease: TenantId) -> Lease | None:
+        with self._db.read() as tx:
+            row = tx.execute(select(leases).where(leases.c.id == lease)).mappings().first()
+        return rows.lease(row) if row else None
+
+    def by_key(self, key_hash: str) -> Lease | None:
+        with self._db.read() as tx:
+            query = select(leases).where(leases.c.key_hash == key_hash)
+            row = tx.execute(query).mappings().first()
+        return rows.lease(row) if row else None
+
+    def active(self, instance: InstanceId | None = None) -> list[Lease]:
+        """Return the active leases, oldest first."""
+        query = select(leases).where(leases.c.state == LeaseState.ACTIVE)
+        if instance is not None:
+            query = query.join(tenants, tenants.c.id == leases.c.id).where(
+                tenants.c.instance == instance
+            )
+        with self._db.read() as tx:
+            ordered = query.order_by(leases.c.created_at)
+            return [rows.lease(row) for row in tx.execute(ordered).mappings()]
+
+    def counts(self) -> dict[LeaseState, int]:
+        """Count the leases by state, every state named."""
+        query = select(leases.c.state, func.count()).group_by(leases.c.state)
+        with self._db.read() as tx:
+            found = {LeaseState(state): count for state, count in tx.execute(query)}
+        return {state: found.get(state, 0) for state in LeaseState}
+
+
+def _pick(tx: Connection, recipe: Recipe, key_hash: str) -> Tenant | None:
+    """Choose the tenant to lease: ours if one was made for us, else the oldest that is free."""
+    query = (
+        select(tenants)
+        .join(instances, instances.c.id == tenants.c.instance)
+        .where(
+            tenants.c.state == TenantState.READY,
+            tenants.c.template_hash == recipe.template_hash,
+            tenants.c.reserved_for.in_(("", key_hash)),
+            instances.c.state == InstanceState.READY,
+        )
+        .order_by(case((tenants.c.reserved_for == key_hash, 0), else_=1), tenants.c.changed_at)
+        .limit(1)
+    )
+    row = tx.execute(query).mappings().first()
+    return rows.tenant(row) if row else None

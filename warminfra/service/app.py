@@ -1,0 +1,183 @@
+"""The HTTP API, the same on both sockets; admin verbs answer on the admin socket alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from warminfra import __version__
+from warminfra.core.errors import Internal, NotAllowed, Unreachable, Usage, WarminfraError
+from warminfra.core.ids import TenantId
+from warminfra.core.models import JsonObject, LeaseRequest, Waiting
+from warminfra.instances.processes import process_ref
+from warminfra.service import admin, views
+from warminfra.service.composition import Parts
+from warminfra.service.document import lease_document
+from warminfra.service.loops import Loops
+from warminfra.service.metrics import Metrics
+from warminfra.service.peers import ADMIN, peer_of
+from warminfra.service.schemas import DomainBody, LeaseBody, RenewBody
+
+log = structlog.get_logger()
+
+Handle = Annotated[str, Header(alias="Warminfra-Handle")]
+PROBLEM = "application/problem+json"
+
+
+def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None]) -> FastAPI:
+    """Return the application. `shut_down(instances, purge)` is asked to end the service."""
+    app = FastAPI(
+        title="warminfra", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    metrics = Metrics(parts)
+    started = time.monotonic()
+    manager = parts.manager
+
+    @app.post("/v1/leases", status_code=201, summary="Take a lease")
+    def acquire(body: LeaseBody, request: Request, response: Response) -> JsonObject:
+        bound_to = None
+        if body.bind:
+            bound_to = process_ref(peer_of(request.scope).pid)
+            if bound_to is None:
+                raise Usage(
+                    "the calling process cannot be seen from here, so no lease can be bound to it",
+                    hint="call without bind and renew, or run in the service's pid namespace",
+                )
+        begun = time.perf_counter()
+        outcome = manager.acquire(
+            LeaseRequest(
+                recipe=body.recipe,
+                key=body.key,
+                run=body.run,
+                slot=body.slot,
+                ttl=body.ttl_s,
+                domain=body.domain,
+                bound_to=bound_to,
+            )
+        )
+        if isinstance(outcome, Waiting):
+            response.status_code = 202
+            return {
+                "schema": "warminfra.ticket/v1",
+                "reason": outcome.reason,
+                "place": outcome.place,
+                "retry_after_s": outcome.retry_after,
+            }
+        metrics.granted.observe(time.perf_counter() - begun)
+        return lease_document(outcome, parts.package.name)
+
+    @app.get("/v1/leases", summary="List the active leases, without secrets")
+    def leases() -> JsonObject:
+        rows = [views.lease_row(lease) for lease in parts.ledger.leases.active()]
+        return {"schema": "warminfra.leases/v1", "leases": rows}
+
+    @app.get("/v1/leases/{lease}", summary="Show a lease to its holder")
+    def show(lease: str, handle: Handle) -> JsonObject:
+        return lease_document(manager.show(TenantId(lease), handle), parts.package.name)
+
+    @app.get("/v1/leases/{lease}/state", summary="How far a lease and its teardown are")
+    def state(lease: str, handle: Handle) -> JsonObject:
+        return views.lease_state(*manager.whereabouts(TenantId(lease), handle))
+
+    @app.post("/v1/leases/{lease}/renew", summary="Move the deadline")
+    def renew(lease: str, body: RenewBody, handle: Handle) -> JsonObject:
+        renewed = manager.renew(TenantId(lease), handle, body.ttl_s)
+        return {
+            "schema": "warminfra.renewal/v1",
+            "id": renewed.id,
+            "expires_at": renewed.expires_at.isoformat().replace("+00:00", "Z"),
+            "ttl_s": renewed.ttl,
+        }
+
+    @app.delete("/v1/leases/{lease}", status_code=202, summary="Give a lease back")
+    def release(lease: str, handle: Handle) -> JsonObject:
+        manager.release(TenantId(lease), handle)
+        return views.lease_state(*manager.whereabouts(TenantId(lease), handle))
+
+    @app.put("/v1/leases/{lease}/domain", summary="Apply the run's domain")
+    def set_domain(lease: str, body: DomainBody, handle: Handle) -> JsonObject:
+        granted = manager.set_domain(TenantId(lease), handle, body.domain)
+        return lease_document(granted, parts.package.name)
+
+    @app.get("/v1/recipes", summary="List the enrolled recipes")
+    def recipes() -> JsonObject:
+        rows = [views.recipe_row(parts, recipe) for recipe in parts.ledger.recipes.all()]
+        return {"schema": "warminfra.recipes/v1", "recipes": rows}
+
+    @app.get("/v1/status", summary="What runs, and why leases are served as they are")
+    def status() -> JsonObject:
+        return views.status(parts, time.monotonic() - started)
+
+    @app.get("/livez", summary="The service answers")
+    def livez() -> JsonObject:
+        return {"live": True}
+
+    @app.get("/readyz", summary="An instance is up and reconciled")
+    def readyz() -> JsonObject:
+        if not views.ready(parts):
+            raise Unreachable(parts.fleet.trouble(), hint="wait, or see `warminfra status`")
+        return {"ready": True}
+
+    @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    def scrape() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    app.include_router(
+        admin.build_router(parts, loops, shut_down), dependencies=[Depends(_require_admin)]
+    )
+    _map_errors(app)
+    return app
+
+
+def _require_admin(request: Request) -> None:
+    peer = peer_of(request.scope)
+    if peer.socket != ADMIN:
+        raise NotAllowed(
+            f"{request.method} {request.url.path} is an admin's verb",
+            hint="call it as the service's own user, over the admin socket",
+        )
+
+
+def _map_errors(app: FastAPI) -> None:
+    """Turn errors into problem+json (RFC 9457), in this one place."""
+
+    @app.exception_handler(WarminfraError)
+    def ours(_: Request, error: WarminfraError) -> JSONResponse:
+        return _problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [
+            ".".join(str(part) for part in fault["loc"][1:]) + ": " + fault["msg"]
+            for fault in error.errors()
+        ]
+        return _problem(Usage("; ".join(faults), hint="see docs/openapi.json"))
+
+    @app.exception_handler(Exception)
+    def bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("unexpected error", path=request.url.path, exc_info=error)
+        return _problem(Internal(f"{type(error).__name__} in {request.method} {request.url.path}"))
+
+
+def _problem(error: WarminfraError) -> JSONResponse:
+    headers = {"Retry-After": "1"} if error.http_status == 503 else {}
+    return JSONResponse(
+        {
+            "type": "about:blank",
+            "title": error.code.replace("_", " "),
+            "status": error.http_status,
+            "code": error.code,
+            "detail": error.message,
+            "hint": error.hint,
+        },
+        status_code=error.http_status,
+        headers=headers,
+        media_type=PROBLEM,
+    )

@@ -1,0 +1,160 @@
+"""Puts the parts together: the only place that knows which ones there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from warminfra.config.settings import Settings, section_mapping
+from warminfra.core.clock import SystemClock
+from warminfra.core.entropy import SystemEntropy
+from warminfra.core.errors import ConfigInvalid
+from warminfra.core.ids import InstanceId
+from warminfra.core.models import RunningInstance
+from warminfra.core.ports import Launcher, Provider, ProviderPackage
+from warminfra.instances.external import ExternalLauncher
+from warminfra.instances.local import LocalLauncher
+from warminfra.instances.processes import SystemProcesses
+from warminfra.leasing.builder import Builder
+from warminfra.leasing.demand import Demand
+from warminfra.leasing.fleet import Fleet
+from warminfra.leasing.manager import LeaseManager
+from warminfra.leasing.pool import Pool
+from warminfra.leasing.reaper import Reaper
+from warminfra.leasing.settings import LeasingSettings
+from warminfra.leasing.sharing import Gate, SharingPolicy
+from warminfra.leasing.sweeper import Sweeper
+from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.worker import Worker
+from warminfra.ledger import Ledger
+from warminfra.service.fingerprint import Fingerprint
+from warminfra.service.installation import Installation, open_installation
+
+PROVIDERS = "warminfra.providers"
+"""The entry-point group in which provider packages are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All parts of one running installation."""
+
+    settings: Settings
+    installation: Installation
+    ledger: Ledger
+    clock: SystemClock
+    package: ProviderPackage
+    launcher: Launcher
+    fleet: Fleet
+    manager: LeaseManager
+    reaper: Reaper
+    pool: Pool
+    gate: Gate
+    fingerprint: Fingerprint
+
+    @property
+    def provider_settings(self) -> Mapping[str, Any]:
+        """Return the provider's own section of the configuration."""
+        return section_mapping(self.settings.keycloak)
+
+
+def provider_package(name: str) -> ProviderPackage:
+    """Load a provider by its entry point. Raises `ConfigInvalid` if it is not installed."""
+    found = entry_points(group=PROVIDERS, name=name)
+    if not found:
+        known = sorted(point.name for point in entry_points(group=PROVIDERS))
+        raise ConfigInvalid(
+            f"provider {name!r} is not installed",
+            hint="installed: " + (", ".join(known) or "none"),
+        )
+    package: ProviderPackage = next(iter(found)).load()
+    return package
+
+
+def compose(settings: Settings, *, provider_name: str = "keycloak") -> Parts:
+    """Build the parts; nothing runs yet. The caller holds the state directory's lock."""
+    clock, entropy = SystemClock(), SystemEntropy()
+    state_dir = settings.service.state_dir
+    installation = open_installation(state_dir, entropy)
+    ledger = Ledger.open(state_dir / "ledger.db")
+    package = provider_package(provider_name)
+    options = section_mapping(settings.keycloak)
+    launcher: Launcher
+    if settings.keycloak.url:
+        launcher = ExternalLauncher(
+            lambda: package.external(options, installation.id), installation.id, state_dir
+        )
+    else:
+        launcher = LocalLauncher(
+            package.distribution(options),
+            installation=installation.id,
+            state_dir=state_dir,
+            cache_dir=settings.service.cache_dir,
+            http_port=settings.keycloak.http_port,
+            management_port=settings.keycloak.management_port,
+            memory_limit=settings.keycloak.memory_limit,
+        )
+    leasing = _leasing_settings(settings)
+    fingerprint = Fingerprint(launcher, settings.sharing)
+    gate = Gate(_policy(settings), fingerprint.digest)
+    demand = Demand(clock)
+    builder = Builder(ledger, clock, entropy, installation.id)
+    teardown = Teardown(ledger, clock, entropy, leasing)
+    pool = Pool(ledger, clock, leasing, gate)
+    sweeper = Sweeper(ledger, clock, leasing)
+
+    def connect(running: RunningInstance) -> Provider:
+        return package.connect(running.access, installation.id, options)
+
+    def new_worker(instance: InstanceId) -> Worker:
+        return Worker(
+            instance=instance,
+            ledger=ledger,
+            clock=clock,
+            launcher=launcher,
+            connect=connect,
+            builder=builder,
+            teardown=teardown,
+            pool=pool,
+            sweeper=sweeper,
+            demand=demand,
+            settings=leasing,
+        )
+
+    fleet = Fleet(package.name, ledger, clock, entropy, leasing, new_worker)
+    manager = LeaseManager(
+        ledger, clock, leasing, gate, fleet, demand, installation.seal, state_dir
+    )
+    reaper = Reaper(ledger, clock, SystemProcesses(), leasing)
+    return Parts(
+        settings,
+        installation,
+        ledger,
+        clock,
+        package,
+        launcher,
+        fleet,
+        manager,
+        reaper,
+        pool,
+        gate,
+        fingerprint,
+    )
+
+
+def _leasing_settings(settings: Settings) -> LeasingSettings:
+    return LeasingSettings(
+        ttl=settings.leases.ttl.total_seconds(),
+        max_ttl=settings.leases.max_ttl.total_seconds(),
+        grace=settings.leases.grace.total_seconds(),
+        soft_cap=settings.instances.soft_cap,
+        hard_cap=settings.instances.hard_cap,
+        replace_after=settings.instances.replace_after,
+        disk_reserve=settings.service.disk_reserve,
+    )
+
+
+def _policy(settings: Settings) -> SharingPolicy:
+    sharing = settings.sharing
+    return SharingPolicy(sharing.policy, sharing.min_profile, sharing.max_age, sharing.require)

@@ -1,0 +1,55 @@
+"""The lease document (`warminfra.lease/v1`): everything that a holder gets."""
+
+from __future__ import annotations
+
+from warminfra.core.errors import Internal
+from warminfra.core.ids import tenant_name
+from warminfra.core.models import Granted, JsonObject
+from warminfra.recipes.render import render_env
+
+
+def lease_document(granted: Granted, provider: str) -> JsonObject:
+    """Return the document of a granted lease, with its environment rendered. Full of secrets."""
+    lease, tenant = granted.lease, granted.tenant
+    material, facts = tenant.material, tenant.facts
+    if material is None or facts is None:
+        raise Internal(f"lease {lease.id} has a tenant without material")
+    document: JsonObject = {
+        "schema": "warminfra.lease/v1",
+        "id": lease.id,
+        "handle": granted.handle.reveal(),
+        "recipe": lease.recipe,
+        "run": lease.run,
+        "slot": lease.slot,
+        "mode": lease.mode,
+        "mode_reason": lease.mode_reason,
+        "verdict": lease.verdict,
+        "provider": provider,
+        "tenant": tenant_name(tenant.id),
+        "domain": lease.domain,
+        "expires_at": lease.expires_at.isoformat().replace("+00:00", "Z"),
+        "ttl_s": lease.ttl,
+        "issuer": facts.issuer,
+        "endpoints": dict(facts.endpoints),
+        "client": {"id": material.client_id, "secret": material.client_secret},
+        "users": [
+            {
+                "username": user.username,
+                "password": user.password,
+                "email": user.email,
+                "first_name": user.first_name,
+                "last_name": user.last_name,
+                "roles": list(user.roles),
+            }
+            for user in material.users
+        ],
+        "timing": {name: round(value, 3) for name, value in granted.timing.items()},
+    }
+    if material.admin_client_id:
+        document["admin"] = {
+            "client_id": material.admin_client_id,
+            "client_secret": material.admin_client_secret,
+            "url": facts.admin_url,
+        }
+    document["env"] = render_env(granted.recipe.env, document)
+    return document

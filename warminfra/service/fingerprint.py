@@ -1,0 +1,59 @@
+"""What a verdict depends on, as one digest: the server's build, our code, the reviewer's policy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+from warminfra.config.settings import Sharing
+from warminfra.core.ports import Launcher
+
+_OUR_PACKAGES = ("warminfra", "warminfra_keycloak")
+
+
+class Fingerprint:
+    """Computed once a process: what it covers changes only with a restart."""
+
+    def __init__(self, launcher: Launcher, sharing: Sharing) -> None:
+        self._launcher = launcher
+        self._sharing = sharing
+        self._parts: Mapping[str, str] | None = None
+        self._lock = threading.Lock()
+
+    def parts(self) -> Mapping[str, str]:
+        """Return the parts by name, for a reviewer."""
+        with self._lock:
+            if self._parts is None:
+                self._parts = {
+                    **{f"server.{key}": part for key, part in self._launcher.fingerprint().items()},
+                    "code": _code_digest(),
+                    "policy": _digest(
+                        json.dumps(asdict(self._sharing), sort_keys=True, default=str)
+                    ),
+                }
+            return self._parts
+
+    def digest(self) -> str:
+        """Return the digest of all parts: 64 hex digits."""
+        return _digest(json.dumps(dict(self.parts()), sort_keys=True))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _code_digest() -> str:
+    """Return the digest of every installed Python file of ours, path and content."""
+    digest = hashlib.sha256()
+    for package in _OUR_PACKAGES:
+        spec = find_spec(package)
+        for root in (spec.submodule_search_locations or []) if spec else []:
+            for file in sorted(Path(root).rglob("*.py")):
+                digest.update(f"{package}/{file.relative_to(root)}".encode())
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,132 @@
+"""The background threads: one for each instance's worker, one that reaps and tends.
+
+A loop never ends by an error: it logs it, waits, and goes on; what is wrong shows in `status`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from warminfra.core.errors import WarminfraError
+from warminfra.core.ids import InstanceId
+from warminfra.core.states import InstanceState, LeaseState, TenantState
+from warminfra.leasing.worker import Worker
+from warminfra.service.composition import Parts
+
+log = structlog.get_logger()
+
+TICK = 0.5
+"""Seconds between two looks of the reaper, and of an idle worker at its server."""
+
+AFTER_ERROR = 2.0
+JOIN = 120.0
+"""Longest wait for a worker to come to the end of its step (a start of Keycloak)."""
+
+
+class Loops:
+    """Starts and stops the threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._stopping = threading.Event()
+        self._workers: dict[InstanceId, threading.Thread] = {}
+        self._tender = threading.Thread(target=self._tend, name="tender", daemon=True)
+        self.closing = False
+        """Set while everything is being purged: no new instance."""
+
+    def start(self) -> None:
+        """Recover what the last service left, then begin to work."""
+        parts = self._parts
+        parts.ledger.tenants.unreserve()
+        parts.ledger.tenants.hurry()
+        for row in parts.ledger.instances.current():
+            if row.state is InstanceState.READY:
+                parts.ledger.instances.move(row.id, InstanceState.UNHEALTHY)
+        parts.reaper.resume()
+        parts.fleet.tend()
+        self._tender.start()
+
+    def stop(self, *, instances: bool = False, discard: bool = False) -> None:
+        """End the threads; with `instances` the servers too."""
+        self._stopping.set()
+        self._parts.manager.bell.ring()
+        if self._tender.ident is not None:
+            self._tender.join(JOIN)
+        for thread in self._workers.values():
+            thread.join(JOIN if instances else TICK)
+        if instances:
+            for worker in self._parts.fleet.workers.values():
+                worker.stop(discard=discard)
+
+    def purge(self, wait: float = 300.0) -> int:
+        """Retire every tenant and wait until all are gone; return how many are not."""
+        parts = self._parts
+        self.closing = True
+        now = parts.clock.wall()
+        for lease in parts.ledger.leases.active():
+            parts.ledger.leases.end(lease.id, LeaseState.REVOKED, "purged by the operator", now)
+        for row in parts.ledger.instances.current():
+            parts.ledger.instances.move(row.id, InstanceState.DRAINING)
+            parts.ledger.tenants.retire_where("purged by the operator", now, instance=row.id)
+        parts.manager.bell.ring()
+        deadline = parts.clock.boot() + wait
+        while left := self._live():
+            if parts.clock.boot() > deadline:
+                return left
+            self._stopping.wait(0.1)
+        return 0
+
+    def _live(self) -> int:
+        counts = self._parts.ledger.tenants.counts()
+        return sum(count for state, count in counts.items() if state is not TenantState.GONE)
+
+    # ------------------------------------------------------------ the threads
+
+    def _tend(self) -> None:
+        while not self._stopping.wait(TICK):
+            self._guarded("tender", self._tend_once)
+
+    def _tend_once(self) -> None:
+        parts = self._parts
+        if parts.reaper.step():
+            parts.manager.bell.ring()
+        for key_hash in parts.manager.demand.forget_silent():
+            parts.ledger.tenants.unreserve(key_hash)
+        if self.closing:
+            return
+        parts.fleet.tend()
+        for worker in parts.fleet.finished():
+            parts.fleet.drop(worker.instance)
+            thread = self._workers.pop(worker.instance, None)
+            if thread:
+                parts.manager.bell.ring()
+                thread.join(JOIN)
+            worker.stop(discard=True)
+        for instance, worker in list(parts.fleet.workers.items()):
+            if instance not in self._workers:
+                thread = threading.Thread(
+                    target=self._work, args=(worker,), name=f"worker {instance}", daemon=True
+                )
+                self._workers[instance] = thread
+                thread.start()
+
+    def _work(self, worker: Worker) -> None:
+        bell = self._parts.manager.bell
+        heard = 0
+        while not self._stopping.is_set() and worker.instance in self._parts.fleet.workers:
+            did = self._guarded(f"worker {worker.instance}", worker.step)
+            if not did:
+                heard = bell.wait(heard, TICK)
+
+    def _guarded(self, name: str, step: Callable[[], str | None]) -> str | None:
+        try:
+            return step()
+        except WarminfraError as error:
+            log.error("step failed", loop=name, code=error.code, error=error.message)
+        except Exception:
+            log.exception("step failed", loop=name)
+        self._stopping.wait(AFTER_ERROR)
+        return None

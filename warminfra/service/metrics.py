@@ -1,0 +1,58 @@
+"""Prometheus metrics, read from the ledger at each scrape; every known state has a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from warminfra.core.states import InstanceState
+from warminfra.service.composition import Parts
+from warminfra.service.views import quarantined
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """The registry of one service."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.registry = CollectorRegistry()
+        self.granted = Histogram(
+            "warminfra_lease_grant_seconds",
+            "Time from a request that could be served to its lease",
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.registry.register(_LedgerCollector(parts))
+
+
+class _LedgerCollector(Collector):
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        ledger = self._parts.ledger
+        tenants = GaugeMetricFamily("warminfra_tenants", "Tenants by state", labels=["state"])
+        for tenant_state, count in ledger.tenants.counts().items():
+            tenants.add_metric([tenant_state], count)
+        yield tenants
+        leases = GaugeMetricFamily("warminfra_leases", "Leases by state", labels=["state"])
+        for lease_state, count in ledger.leases.counts().items():
+            leases.add_metric([lease_state], count)
+        yield leases
+        instances = GaugeMetricFamily("warminfra_instances", "Instances by state", labels=["state"])
+        rows = ledger.instances.current()
+        for state in InstanceState:
+            instances.add_metric([state], sum(row.state is state for row in rows))
+        yield instances
+        waiting = GaugeMetricFamily("warminfra_waiting_requests", "Requests that wait for a lease")
+        waiting.add_metric([], self._parts.manager.demand.waiting())
+        yield waiting
+        quarantine = GaugeMetricFamily(
+            "warminfra_quarantined_tenants", "Tenants whose teardown has failed six times or more"
+        )
+        quarantine.add_metric([], len(quarantined(self._parts)))
+        yield quarantine

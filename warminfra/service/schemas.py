@@ -1,0 +1,61 @@
+"""Bodies of the HTTP API. Unknown fields are refused; answers are in `docs/openapi.json`."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LeaseBody(_Body):
+    """A wish for a lease. The same `key` always means the same lease."""
+
+    recipe: str = Field(min_length=1, max_length=200)
+    key: str = Field(min_length=16, max_length=200, description="random for each request")
+    run: str = Field("", max_length=200)
+    slot: str = Field("", max_length=200)
+    ttl_s: float = Field(0, ge=0, description="seconds; 0 takes the default")
+    domain: str = Field("", max_length=253, pattern=r"^[A-Za-z0-9._:\[\]-]*$")
+    bind: bool = Field(False, description="end the lease when the calling process dies")
+
+
+class RenewBody(_Body):
+    """A heartbeat."""
+
+    ttl_s: float = Field(0, ge=0, description="seconds from now; 0 keeps the lease's own")
+
+
+class DomainBody(_Body):
+    """The domain of the run."""
+
+    domain: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:\[\]-]+$")
+
+
+class EnrollBody(_Body):
+    """A recipe's folder on this machine, and its pool."""
+
+    path: str
+    pool_min: int | None = Field(None, ge=0)
+    pool_max: int | None = Field(None, ge=0)
+
+
+class RetryBody(_Body):
+    """One tenant, or all in quarantine."""
+
+    id: str | None = None
+
+
+class WordBody(_Body):
+    """A reviewer's word."""
+
+    by: str = Field(min_length=1, max_length=200)
+    why: str = Field("", max_length=2000)
+
+
+class ShutdownBody(_Body):
+    """How far down."""
+
+    instances: bool = False
+    purge: bool = False

@@ -1,0 +1,112 @@
+"""Runs the service: the lock, the sockets, the loops, and a clean end."""
+
+from __future__ import annotations
+
+import grp
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from warminfra.config.settings import Settings
+from warminfra.core.errors import ConfigInvalid, StorageFull
+from warminfra.service.app import build_app
+from warminfra.service.composition import compose
+from warminfra.service.installation import exclusive
+from warminfra.service.loops import Loops
+from warminfra.service.peers import ADMIN, RUN, PeerProtocol
+
+log = structlog.get_logger()
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop (SIGTERM, SIGINT: instances run on; shutdown verb: as it says)."""
+    configure_logging(settings.service.log_level)
+    with exclusive(settings.service.state_dir):
+        parts = compose(settings)
+        loops = Loops(parts)
+        ending = {"instances": False, "discard": False}
+
+        def shut_down(instances: bool, discard: bool) -> None:
+            ending.update(instances=instances, discard=discard)
+            server.should_exit = True
+
+        app = build_app(parts, loops, shut_down)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=PeerProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=10,
+                timeout_keep_alive=60,
+            )
+        )
+        sockets = _listen(settings.service.runtime_dir, settings.service.group)
+        try:
+            loops.start()
+            log.info("serving", runtime_dir=str(settings.service.runtime_dir))
+            server.run(sockets=sockets)
+        finally:
+            loops.stop(**ending)
+            for name in (RUN, ADMIN):
+                (settings.service.runtime_dir / name).unlink(missing_ok=True)
+            parts.ledger.close()
+
+
+def _listen(runtime_dir: Path, group: str) -> list[socket.socket]:
+    """Bind both sockets; stale ones are replaced (the lock says that nobody serves them)."""
+    try:
+        runtime_dir.mkdir(mode=0o711 if group else 0o700, parents=True, exist_ok=True)
+        gid = grp.getgrnam(group).gr_gid if group else -1
+    except KeyError:
+        raise ConfigInvalid(
+            f"service.group: there is no group {group!r}", hint=f"groupadd {group}"
+        ) from None
+    except OSError as error:
+        raise StorageFull(
+            f"cannot make {runtime_dir}: {error.strerror}", hint="set service.runtime_dir"
+        ) from None
+    sockets = []
+    for name, mode in ((RUN, 0o660 if group else 0o600), (ADMIN, 0o600)):
+        path = runtime_dir / name
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        except OSError as error:
+            raise ConfigInvalid(
+                f"cannot listen on {path}: {error.strerror or error}",
+                hint="a socket's path has at most 107 bytes: set a shorter service.runtime_dir",
+            ) from None
+        finally:
+            os.umask(mask)
+        if name == RUN and group:
+            os.chown(path, -1, gid)
+        path.chmod(mode)
+        listener.listen(256)
+        sockets.append(listener)
+    return sockets
+
+
+def configure_logging(level: str) -> None:
+    """Log one line an event to stderr; libraries only from warning on (some log requests)."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event")),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

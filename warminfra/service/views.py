@@ -1,0 +1,149 @@
+"""What the API tells of the installation, without secrets: status, recipes, leases, quarantine."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+from warminfra import __version__
+from warminfra.core.models import Instance, JsonObject, Lease, Recipe, Tenant
+from warminfra.core.states import InstanceState, TenantState
+from warminfra.leasing.settings import QUARANTINE_AFTER
+from warminfra.leasing.sharing import UNPROVEN
+from warminfra.service.composition import Parts
+
+
+def _time(value: datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")
+
+
+def lease_row(lease: Lease) -> JsonObject:
+    return {
+        "id": lease.id,
+        "recipe": lease.recipe,
+        "run": lease.run,
+        "slot": lease.slot,
+        "state": lease.state,
+        "mode": lease.mode,
+        "mode_reason": lease.mode_reason,
+        "domain": lease.domain,
+        "created_at": _time(lease.created_at),
+        "expires_at": _time(lease.expires_at),
+    }
+
+
+def lease_state(lease: Lease, tenant: Tenant) -> JsonObject:
+    return {
+        "schema": "warminfra.lease-state/v1",
+        "id": lease.id,
+        "lease": lease.state,
+        "tenant": tenant.state,
+        "reason": lease.end_reason,
+        "attempts": tenant.attempts,
+    }
+
+
+def recipe_row(parts: Parts, recipe: Recipe) -> JsonObject:
+    template = parts.manager.template(recipe.template_hash)
+    decision = parts.manager.decide(parts.ledger.sharing.facts(), recipe)
+    ready = [
+        tenant
+        for tenant in parts.ledger.tenants.in_states((TenantState.READY,))
+        if tenant.template_hash == recipe.template_hash
+    ]
+    return {
+        "name": recipe.name,
+        "path": recipe.path,
+        "template_hash": recipe.template_hash,
+        "features": sorted(template.features),
+        "pool": {"min": recipe.pool_min, "max": recipe.pool_max, "ready": len(ready)},
+        "mode": decision.mode,
+        "mode_reason": decision.reason,
+        "enrolled_at": _time(recipe.enrolled_at),
+    }
+
+
+def quarantined(parts: Parts) -> list[Tenant]:
+    """Return the tenants whose teardown has failed too often."""
+    return [
+        tenant
+        for tenant in parts.ledger.tenants.in_states((TenantState.RETIRING,))
+        if tenant.attempts >= QUARANTINE_AFTER
+    ]
+
+
+def quarantine_row(tenant: Tenant) -> JsonObject:
+    return {
+        "id": tenant.id,
+        "instance": tenant.instance,
+        "recipe": tenant.recipe,
+        "attempts": tenant.attempts,
+        "reason": tenant.reason,
+        "created_at": _time(tenant.created_at),
+    }
+
+
+def _instance_row(parts: Parts, row: Instance) -> JsonObject:
+    worker = parts.fleet.workers.get(row.id)
+    server = worker.server if worker else None
+    return {
+        "id": row.id,
+        "provider": row.provider,
+        "kind": row.kind,
+        "state": row.state,
+        "note": row.note,
+        "made": row.made,
+        "live": parts.ledger.instances.live_tenants(row.id),
+        "url": server.running.access.base_url if server else "",
+        "created_at": _time(row.created_at),
+    }
+
+
+def status(parts: Parts, uptime: float) -> JsonObject:
+    """Return everything `warminfra status` shows."""
+    recipes = parts.ledger.recipes.all()
+    facts = parts.ledger.sharing.facts()
+    decisions = {recipe.name: parts.manager.decide(facts, recipe) for recipe in recipes}
+    sharing = parts.settings.sharing
+    return {
+        "schema": "warminfra.status/v1",
+        "version": __version__,
+        "installation": parts.installation.id,
+        "pid": os.getpid(),
+        "uptime_s": round(uptime, 3),
+        "policy": {
+            "policy": sharing.policy,
+            "min_profile": sharing.min_profile,
+            "require": sharing.require,
+        },
+        "gate": [
+            {"recipe": name, "mode": decision.mode, "reason": decision.reason}
+            for name, decision in decisions.items()
+        ],
+        "warnings": _warnings(parts),
+        "instances": [_instance_row(parts, row) for row in parts.ledger.instances.current()],
+        "tenants": {str(state): n for state, n in parts.ledger.tenants.counts().items()},
+        "leases": {str(state): n for state, n in parts.ledger.leases.counts().items()},
+        "waiting": parts.manager.demand.waiting(),
+        "quarantine": len(quarantined(parts)),
+        "recipes": len(recipes),
+    }
+
+
+def ready(parts: Parts) -> bool:
+    """Say whether an instance is up and reconciled."""
+    return any(row.state is InstanceState.READY for row in parts.ledger.instances.current())
+
+
+def _warnings(parts: Parts) -> list[str]:
+    warnings = []
+    if parts.settings.sharing.policy == "unproven":
+        warnings.append(UNPROVEN)
+    if not parts.settings.service.group:
+        warnings.append(
+            "runs and the reviewer share one user: the gate proves nothing between them "
+            "(set service.group and run tests as another user)"
+        )
+    if parts.settings.reach.mode == "host" and not parts.settings.keycloak.url:
+        warnings.append("reach host: plain HTTP on loopback, for processes of this host only")
+    return warnings

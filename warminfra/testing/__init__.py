@@ -1,0 +1,1 @@
+"""For tests of warminfra and of packages that extend it: fakes, a manual clock, conformance."""
