@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from warminfra.ledger import Ledger
 
@@ -27,3 +29,9 @@ def ledger(migrated_ledger: Path, tmp_path: Path) -> Iterator[Ledger]:
     opened = Ledger.open(path)
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quiet_log() -> None:
+    """Keep expected warnings of simulated accidents out of the output."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -48,9 +48,11 @@ def require_space(place: Path, needed: int = MIN_FREE) -> None:
 
 
 def private_dir(path: Path) -> Path:
-    """Make `path` (0700) with its parents, if it is not there, and return it."""
+    """Make `path` and the parents that it lacks, all 0700, and return it."""
     with storage(path):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lacking = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(lacking):
+            folder.mkdir(mode=0o700, exist_ok=True)
     return path
 
 

@@ -130,7 +130,15 @@ class Distribution(Protocol):
         """Return argv (no secret in it) and environment of a start on `data`.
 
         `ports` has `http` and `management`. With `bootstrap` the first start on empty data makes
-        a bootstrap client with that secret.
+        a bootstrap client with that secret. May lay out `data`; repeating it changes nothing, and
+        without `bootstrap` the same arguments give the same answer.
+        """
+        ...
+
+    def settle(self, home: Path, data: Path) -> None:
+        """Take out of `data`, after the first run (with `bootstrap`) ended, what speeds up starts.
+
+        Called once, before `data` becomes the snapshot.
         """
         ...
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from warminfra.core.clock import Clock
 from warminfra.core.models import Recipe
-from warminfra.core.states import TenantState
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate
@@ -44,16 +43,15 @@ class Pool:
         return short[0][2] if short else None
 
     def retire_unwanted(self) -> int:
-        """Retire pooled tenants of templates that no recipe has now, or may not share; count."""
+        """Retire pooled tenants that no recipe wants now: of an old template, of a recipe that may
+        not share, or more than the pool's maximum; return how many."""
         wanted = {
-            recipe.template_hash for recipe in self.ledger.recipes.all() if self.shared(recipe)
+            recipe.template_hash: recipe.pool_max
+            for recipe in self.ledger.recipes.all()
+            if self.shared(recipe)
         }
-        retired = 0
-        for template_hash in self.ledger.tenants.pooled_templates() - wanted:
-            retired += self.ledger.tenants.retire_where(
-                "no recipe may be served by it now",
-                self.clock.wall(),
-                states=(TenantState.READY,),
-                template_hash=template_hash,
-            )
-        return retired
+        now = self.clock.wall()
+        return sum(
+            self.ledger.tenants.retire_surplus(template_hash, wanted.get(template_hash, 0), now)
+            for template_hash in self.ledger.tenants.pooled_templates()
+        )

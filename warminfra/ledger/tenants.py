@@ -121,17 +121,31 @@ class Tenants:
         *,
         states: Collection[TenantState] = UNLEASED,
         instance: InstanceId | None = None,
-        template_hash: TemplateHash | None = None,
     ) -> int:
-        """Retire all unleased tenants in `states` of an instance or a template; return how many."""
+        """Retire all unleased tenants in `states`, of one instance if given; return how many."""
         conditions: list[ColumnElement[bool]] = [tenants.c.state.in_(set(states) & set(UNLEASED))]
         if instance is not None:
             conditions.append(tenants.c.instance == instance)
-        if template_hash is not None:
-            conditions.append(tenants.c.template_hash == template_hash)
         with self._db.write() as tx:
             found = tx.execute(select(tenants.c.id).where(*conditions)).scalars().all()
             return sum(retire_in(tx, TenantId(tenant), reason, now) for tenant in found)
+
+    def retire_surplus(self, template_hash: TemplateHash, keep: int, now: datetime) -> int:
+        """Retire the newest ready tenants of a template that are more than `keep`; count them.
+
+        Those reserved for a waiting request are not counted and not touched, unless none is wanted.
+        """
+        ready = select(tenants.c.id).where(
+            tenants.c.template_hash == template_hash, tenants.c.state == TenantState.READY
+        )
+        if keep:
+            ready = ready.where(tenants.c.reserved_for == "")
+        with self._db.write() as tx:
+            found = tx.execute(ready.order_by(tenants.c.changed_at)).scalars().all()
+            return sum(
+                retire_in(tx, TenantId(tenant), "more than its recipe may have ready", now)
+                for tenant in found[keep:]
+            )
 
     def failed(self, tenant: TenantId, next_attempt: float, why: str, *, count: bool) -> None:
         """Put the next teardown attempt off; with `count` it was a failure."""
@@ -267,8 +281,10 @@ class Tenants:
             return int(tx.execute(query).scalar_one())
 
     def pooled_templates(self) -> set[TemplateHash]:
-        """Return the templates of which an unleased tenant exists."""
-        query = select(tenants.c.template_hash).where(tenants.c.state.in_(UNLEASED)).distinct()
+        """Return the templates of which a ready tenant exists."""
+        query = (
+            select(tenants.c.template_hash).where(tenants.c.state == TenantState.READY).distinct()
+        )
         with self._db.read() as tx:
             return {TemplateHash(found) for found in tx.execute(query).scalars()}
 

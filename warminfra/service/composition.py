@@ -82,9 +82,7 @@ def compose(settings: Settings, *, provider_name: str = "keycloak") -> Parts:
     options = section_mapping(settings.keycloak)
     launcher: Launcher
     if settings.keycloak.url:
-        launcher = ExternalLauncher(
-            lambda: package.external(options, installation.id), installation.id, state_dir
-        )
+        launcher = ExternalLauncher(lambda: package.external(options, installation.id))
     else:
         launcher = LocalLauncher(
             package.distribution(options),

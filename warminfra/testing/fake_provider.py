@@ -58,7 +58,7 @@ class FakeServer:
     lose_next_reply: bool = False
     """The next create is taken, but answered by a timeout: it is applied by `arrive_late`."""
     _late: list[tuple[float, TenantPlan]] = field(default_factory=list)
-    _journal: list[Callable[[], None]] = field(default_factory=list)
+    _journal: list[Callable[[], object]] = field(default_factory=list)
 
     def create(self, plan: TenantPlan) -> None:
         if any(realm.ref.name == plan.ref.name for realm in self.realms.values()):
@@ -98,7 +98,10 @@ class FakeServer:
 
     def _apply(self, plan: TenantPlan) -> None:
         self.realms[plan.ref.id] = FakeRealm(plan.ref, plan)
-        self._journal.append(lambda: self.realms.pop(plan.ref.id, None))
+        self._journal.append(lambda: self._undo(plan.ref.id))
+
+    def _undo(self, tenant: TenantId) -> None:
+        self.realms.pop(tenant, None)
 
 
 class FakeProvider:

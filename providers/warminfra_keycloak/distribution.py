@@ -1,0 +1,364 @@
+"""Keycloak as files and as a command line.
+
+Owns the built copies in the cache: `<cache>/keycloak/<version>-<key>/` with `home` (the built
+distribution, shared by all instances and written by none of them) and `classes.jsa` (Java's class
+data, which takes 2 s off a start). Invariant: a build is there under its key whole or not at all,
+and its key covers everything that went into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from warminfra.core.errors import ConfigInvalid
+from warminfra.core.files import file_lock, part_of, private_dir, require_space, storage
+from warminfra.core.ids import InstallationId
+from warminfra.core.ports import Progress
+from warminfra.core.secret import Secret
+from warminfra_keycloak import takeover
+from warminfra_keycloak.archive import obtain_archive, tree_digest, unpack
+from warminfra_keycloak.java import Java, find_java
+
+DEFAULT_VERSION = "26.7.4"
+KNOWN_DIGESTS = {
+    DEFAULT_VERSION: "04823c336b797a7e18889a44262a7a64e6bf624cbbcc518c85e2622176ff2eee"
+}
+"""SHA-256 of the official tar.gz by version."""
+
+_BUILD_OPTIONS = ("--db=dev-file", "--health-enabled=true", "--metrics-enabled=true")
+_BUILD_TIMEOUT = 600.0
+_BUILD_SPACE = 1 << 30
+_HEALTH_TIMEOUT = 2.0
+_LINKED = ("conf", "lib", "providers", "themes", "version.txt")
+_CLASSES = "classes.jsa"
+
+_DATABASE = "NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE;WRITE_DELAY=0;TRACE_LEVEL_FILE=0"
+"""The first two are Keycloak's own defaults for H2, which a full URL replaces. `AUTO_SERVER`, the
+third, would open a port. Without `WRITE_DELAY=0` a kill loses commits that were acknowledged; the
+trace file would hold failed statements with their values."""
+
+_JVM = (
+    "-XX:MetaspaceSize=96M",
+    "-XX:MaxMetaspaceSize=256m",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:+UseG1GC",
+    "-XX:-UsePerfData",
+    "-Xlog:disable",
+    "-Xlog:all=error:stderr",
+    "-Dfile.encoding=UTF-8",
+    "-Dstdout.encoding=UTF-8",
+    "-Dstderr.encoding=UTF-8",
+    "-Djava.security.egd=file:/dev/urandom",
+    "-Djdk.tls.rejectClientInitiatedRenegotiation=true",
+    "--add-opens=java.base/java.util=ALL-UNNAMED",
+    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
+    "--add-opens=java.base/java.security=ALL-UNNAMED",
+    "--add-opens=java.base/java.lang=ALL-UNNAMED",
+    "--enable-native-access=ALL-UNNAMED",
+    "-Duser.language=en",
+    "-Duser.country=US",
+    "-Dkc.config.built=true",
+    "-Djava.util.concurrent.ForkJoinPool.common.threadFactory="
+    "io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory",
+    "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
+    "-Dpicocli.disable.closures=true",
+    "-Dquarkus-log-max-startup-records=10000",
+)
+"""What `bin/kc.sh` passes. It is not used itself, since it stays the server's parent."""
+
+_OPTIONS = (
+    "--optimized",
+    # The default, `ispn`, waits 20 s at a start for each member that was killed before it.
+    "--cache=local",
+    "--http-enabled=true",
+    "--http-host=127.0.0.1",
+    "--http-management-host=127.0.0.1",
+    "--log=console",
+    "--log-console-color=false",
+    # Health is asked for many times a second during a start; each "not yet" would be a line.
+    "--log-level=info,io.smallrye.health:warn",
+)
+
+
+class KeycloakDistribution:
+    """The official distribution, built in a copy of our own and run by `java` directly.
+
+    `settings` is the `[keycloak]` section: version, sha256, archive, home, java_home, offline,
+    heap (bytes, or Java's form such as `512m`), transaction_timeout (seconds). `environ` is looked
+    at for `KEYCLOAK_HOME`, `JAVA_HOME`, `PATH` and `HOME`.
+    """
+
+    name = "keycloak"
+
+    def __init__(
+        self, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._environ = os.environ if environ is None else environ
+        self.version = str(settings.get("version") or DEFAULT_VERSION)
+        self._archive = str(settings.get("archive") or "")
+        home = str(settings.get("home") or "")
+        if not home and not self._archive:
+            home = self._environ.get("KEYCLOAK_HOME", "")
+        self._home = Path(home) if home else None
+        self._java_home = str(settings.get("java_home") or "")
+        self._offline = bool(settings.get("offline", False))
+        self._heap = str(settings.get("heap") or "512m")
+        self._transaction_timeout = float(settings.get("transaction_timeout") or 60.0)
+        self._sha256 = (
+            _expected_digest(self.version, str(settings.get("sha256") or ""))
+            if self._home is None
+            else ""
+        )
+
+    # ------------------------------------------------------------ what it is made of
+
+    @cached_property
+    def java(self) -> Java:
+        """Return the Java that runs it. Raises `ConfigInvalid` if there is none."""
+        return find_java(self._java_home, self._environ)
+
+    @cached_property
+    def _source(self) -> str:
+        """Digest of what is built: of the archive, or of the contents of a given home."""
+        if self._home is None:
+            return self._sha256
+        told = self._home / "version.txt"
+        found = re.search(r"\d+\.\d+\.\d+", told.read_text()) if told.is_file() else None
+        if found is None or not (self._home / "bin" / "kc.sh").is_file():
+            raise ConfigInvalid(
+                f"{self._home} holds no Keycloak",
+                hint="correct keycloak.home or KEYCLOAK_HOME, or unset it",
+            )
+        if found.group() != self.version:
+            raise ConfigInvalid(
+                f"{self._home} holds Keycloak {found.group()}, keycloak.version is {self.version}",
+                hint="set keycloak.version to it, or unset keycloak.home and KEYCLOAK_HOME",
+            )
+        return tree_digest(self._home)
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Return digest, version, Java and effective options; ports, paths and sizes left out."""
+        options = "\n".join((*_BUILD_OPTIONS, *_JVM, *_OPTIONS, _DATABASE, self._timeout_option))
+        return {
+            "keycloak.source": self._source,
+            "keycloak.version": self.version,
+            "keycloak.options": hashlib.sha256(options.encode()).hexdigest(),
+            "database": "dev-file",
+            "java.version": self.java.version,
+            "java.vendor": self.java.vendor,
+        }
+
+    @property
+    def _timeout_option(self) -> str:
+        return f"--transaction-default-timeout={self._transaction_timeout * 1000:.0f}ms"
+
+    # ------------------------------------------------------------ obtain
+
+    def obtain(self, cache: Path, progress: Progress) -> Path:
+        """Return the built home, building it the first time.
+
+        Raises `ConfigInvalid` (no Java, wrong digest, offline), `Unreachable` (download failed) or
+        `StorageFull`.
+        """
+        key = hashlib.sha256(
+            "\n".join((self._source, self.java.version, self.java.vendor, *_BUILD_OPTIONS)).encode()
+        ).hexdigest()[:16]
+        builds = cache / "keycloak"
+        build = builds / f"{self.version}-{key}"
+        home = build / "home"
+        if home.is_dir():
+            return home
+        with file_lock(
+            builds / "lock", lambda: progress("waiting for another process that builds Keycloak")
+        ):
+            if not home.is_dir():
+                self._make(build, cache / "downloads", progress)
+        return home
+
+    def _make(self, build: Path, downloads: Path, progress: Progress) -> None:
+        for leftover in (*build.parent.glob(".*.part-*"), *downloads.glob(".*.part-*")):
+            _remove(leftover)
+        require_space(build.parent, _BUILD_SPACE)
+        part = part_of(build)
+        home = private_dir(part) / "home"
+        try:
+            progress(f"getting Keycloak {self.version}")
+            if self._home is None:
+                archive = obtain_archive(
+                    version=self.version,
+                    sha256=self._sha256,
+                    configured=self._archive,
+                    offline=self._offline,
+                    cache=downloads,
+                    environ=self._environ,
+                    progress=progress,
+                )
+                unpack(archive, home)
+            else:
+                _copy_home(self._home, home)
+            # What it says would be options beside ours.
+            (home / "conf" / "keycloak.conf").unlink(missing_ok=True)
+            progress(f"building Keycloak {self.version} (once, about 20 s)")
+            self._build(home)
+            with storage(build):
+                part.rename(build)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _build(self, home: Path) -> None:
+        log = home.parent / "build.log"
+        with storage(log), log.open("wb") as out:
+            try:
+                done = subprocess.run(
+                    [home / "bin" / "kc.sh", "build", *_BUILD_OPTIONS],
+                    env={
+                        "PATH": self._environ.get("PATH") or os.defpath,
+                        "JAVA_HOME": str(self.java.home),
+                        "LC_ALL": "C.UTF-8",
+                    },
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    timeout=_BUILD_TIMEOUT,
+                    check=False,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                done = -1
+        if done:
+            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+            raise ConfigInvalid(
+                f"building Keycloak {self.version} failed ({done}): {(lines or ['no output'])[-1]}",
+                hint="see that the archive and Java are whole, and that the disk has room",
+            )
+
+    # ------------------------------------------------------------ run
+
+    def command(
+        self, home: Path, data: Path, ports: Mapping[str, int], bootstrap: Secret | None
+    ) -> tuple[Sequence[str], Mapping[str, str]]:
+        """Return argv and environment of a start on `data`; also lays out `data` (idempotent).
+
+        Keycloak writes below its home, so each instance has a home of its own made of links.
+        """
+        own, scratch = data / "home", data / "tmp"
+        with storage(data):
+            own.mkdir(mode=0o700, parents=True, exist_ok=True)
+            scratch.mkdir(mode=0o700, exist_ok=True)
+            for name in _LINKED:
+                _link(own / name, home / name)
+        environment = {
+            "PATH": os.defpath,
+            "LC_ALL": "C.UTF-8",
+            # glibc keeps one arena a thread otherwise: memory that the heap limit does not see.
+            "MALLOC_ARENA_MAX": "2",
+        }
+        classes = home.parent / _CLASSES
+        if bootstrap is None:
+            sharing = f"-XX:SharedArchiveFile={classes}"
+        else:
+            sharing = f"-XX:ArchiveClassesAtExit={data / _CLASSES}"
+            environment["KC_BOOTSTRAP_ADMIN_CLIENT_ID"] = takeover.BOOTSTRAP_CLIENT
+            environment["KC_BOOTSTRAP_ADMIN_CLIENT_SECRET"] = bootstrap.reveal()
+        argv = (
+            str(self.java.executable),
+            "-Xms64m",
+            f"-Xmx{self._heap}",
+            sharing,
+            *_JVM,
+            f"-Djava.io.tmpdir={scratch}",
+            f"-XX:ErrorFile={data / 'jvm-crash.log'}",
+            f"-Dkc.home.dir={own}",
+            f"-Djboss.server.config.dir={own / 'conf'}",
+            "-cp",
+            str(home / "lib" / "quarkus-run.jar"),
+            "io.quarkus.bootstrap.runner.QuarkusEntryPoint",
+            "start",
+            *_OPTIONS,
+            f"--http-port={ports['http']}",
+            f"--http-management-port={ports['management']}",
+            f"--hostname={self.base_url(ports)}",
+            f"--db-url=jdbc:h2:file:{data / 'h2' / 'keycloakdb'};{_DATABASE}",
+            self._timeout_option,
+        )
+        return argv, environment
+
+    def settle(self, home: Path, data: Path) -> None:
+        """Keep the class data that the first run left in `data`; later starts share it."""
+        with storage(home):
+            made = data / _CLASSES
+            if made.exists():
+                made.replace(home.parent / _CLASSES)
+
+    def base_url(self, ports: Mapping[str, int]) -> str:
+        """Return the URL by which browsers, tests and the service reach it."""
+        return f"http://127.0.0.1:{ports['http']}"
+
+    def healthy(self, ports: Mapping[str, int]) -> bool:
+        """Ask `/health/ready` on the management port."""
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", ports["management"], timeout=_HEALTH_TIMEOUT
+        )
+        try:
+            connection.request("GET", "/health/ready")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def take_over(
+        self, base_url: str, bootstrap: Secret, installation: InstallationId
+    ) -> Mapping[str, Secret]:
+        """Re-key master and replace the bootstrap client by maker and looker."""
+        return takeover.take_over(base_url, bootstrap, installation)
+
+
+def _expected_digest(version: str, configured: str) -> str:
+    known = KNOWN_DIGESTS.get(version, "")
+    if version != DEFAULT_VERSION and configured == KNOWN_DIGESTS[DEFAULT_VERSION]:
+        configured = ""  # the default of another version: nobody gave a digest for this one
+    if not (configured or known):
+        raise ConfigInvalid(
+            f"no SHA-256 known for Keycloak {version}",
+            hint="set keycloak.sha256 to the digest of its official tar.gz",
+        )
+    return configured or known
+
+
+def _copy_home(source: Path, target: Path) -> None:
+    """Copy an unpacked distribution, maybe read-only, as one that can be built in."""
+    with storage(target):
+        shutil.copytree(
+            source,
+            target,
+            ignore=lambda folder, names: {"data"} & {*names} if Path(folder) == source else set(),
+        )
+        for folder, _, names in os.walk(target):
+            Path(folder).chmod(0o700)
+            for name in names:
+                path = Path(folder, name)
+                path.chmod(path.stat().st_mode | 0o600)
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and link.readlink() == target:
+        return
+    part = part_of(link)
+    part.symlink_to(target)
+    part.replace(link)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

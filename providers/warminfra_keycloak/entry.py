@@ -1,0 +1,61 @@
+"""What the entry point names: the Keycloak provider as a whole.
+
+Light to import: Keycloak's client library, cryptography and the HTTP client come with the first
+call that needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from warminfra.core.ids import InstallationId
+from warminfra.core.models import ServerAccess
+from warminfra.core.template import ClientSpec, Template, UserSpec
+
+if TYPE_CHECKING:
+    from warminfra_keycloak.distribution import KeycloakDistribution
+    from warminfra_keycloak.provider import KeycloakProvider
+
+
+class KeycloakPackage:
+    """`ProviderPackage` of Keycloak. `settings` is always the `[keycloak]` section."""
+
+    name = "keycloak"
+
+    def distribution(self, settings: Mapping[str, Any]) -> KeycloakDistribution:
+        """Return the official distribution, to be run as a process of ours."""
+        from warminfra_keycloak.distribution import KeycloakDistribution
+
+        return KeycloakDistribution(settings)
+
+    def external(
+        self, settings: Mapping[str, Any], installation: InstallationId
+    ) -> ServerAccess | None:
+        """Make our identities on the server at `url`, with the admin credentials given for it."""
+        from warminfra_keycloak.external import external_access
+
+        return external_access(settings, installation)
+
+    def connect(
+        self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]
+    ) -> KeycloakProvider:
+        """Return the provider for the server; close it in the end. Nothing is sent yet."""
+        from warminfra_keycloak.provider import KeycloakProvider
+
+        return KeycloakProvider(access, installation, settings)
+
+    def template(
+        self,
+        recipe: str,
+        client: ClientSpec,
+        users: Sequence[UserSpec],
+        *,
+        admin: bool,
+        realm: Mapping[str, Any] | None,
+        settings: Mapping[str, Any],
+    ) -> tuple[Template, Sequence[str]]:
+        """Return the normalised template and a line for each thing taken out of `realm`."""
+        from warminfra_keycloak.normalise import make_template
+
+        return make_template(recipe, client, users, admin=admin, realm=realm)

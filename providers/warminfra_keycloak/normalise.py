@@ -1,0 +1,73 @@
+"""Makes a template of a recipe's client, users and, if it brings one, a realm export."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from warminfra.core.errors import RecipeInvalid
+from warminfra.core.template import ClientSpec, Template, UserSpec
+from warminfra_keycloak.cleaning import Cleaner
+from warminfra_keycloak.features import features_of
+from warminfra_keycloak.problems import problems_of
+from warminfra_keycloak.realm import CLIENT, Json, with_defaults
+
+
+def make_template(
+    recipe: str,
+    client: ClientSpec,
+    users: Sequence[UserSpec],
+    *,
+    admin: bool,
+    realm: Mapping[str, Any] | None,
+) -> tuple[Template, list[str]]:
+    """Return the template and a line for each kind of thing taken out of the realm file.
+
+    Raises `RecipeInvalid` with all problems at once.
+    """
+    problems = problems_of(client, realm or {})
+    if problems:
+        raise RecipeInvalid(problems)
+    cleaner = Cleaner(recipe, client, copy.deepcopy(dict(realm or {})))
+    try:
+        base = cleaner.clean()
+        base_features = features_of(
+            {**base, "clients": [*base.get("clients", []), _as_client(client)]}
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        # The usual parts were looked at; some part deep inside has another shape than an export's.
+        raise RecipeInvalid([f"realm_file: not the shape of a realm export ({error})"]) from error
+    return (
+        Template(
+            provider="keycloak",
+            recipe=recipe,
+            client=replace(client, redirect_uris=tuple(client.redirect_uris)),
+            users=tuple(with_defaults(_completed(user, base)) for user in users),
+            admin=admin,
+            base=base,
+            base_features=base_features,
+        ),
+        cleaner.lines(),
+    )
+
+
+def _completed(user: UserSpec, base: Mapping[str, Any]) -> UserSpec:
+    """Return the recipe's user with what the realm file knows of it besides."""
+    for known in base.get("users", []):
+        if known["username"].lower() == user.username.lower():
+            return replace(
+                user,
+                email=user.email or known.get("email", ""),
+                first_name=user.first_name or known.get("firstName", ""),
+                last_name=user.last_name or known.get("lastName", ""),
+            )
+    return user
+
+
+def _as_client(spec: ClientSpec) -> Json:
+    """Return the recipe's client settings in the form in which features are looked for."""
+    attributes = {name: value for name, value in spec.settings.items() if "." in name}
+    attributes |= spec.settings.get("attributes", {})
+    return {**spec.settings, "clientId": CLIENT, "attributes": attributes}

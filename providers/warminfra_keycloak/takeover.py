@@ -1,0 +1,231 @@
+"""Making a copied server our own: new keys, two least-privileged identities, no way back in.
+
+A copy of a snapshot has the snapshot's master keys and bootstrap client, as every other copy. After
+`take_over` it shares no key and no secret with any of them. The *maker* holds `create-realm` and
+nothing else; the *looker* may view master's clients and roles. Invariant: the bootstrap client goes
+last, so an interrupted take-over is seen by the missing identity and begun anew on a fresh copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from keycloak.urls_patterns import (
+    URL_ADMIN_CLIENT,
+    URL_ADMIN_CLIENT_SECRETS,
+    URL_ADMIN_CLIENT_SERVICE_ACCOUNT_USER,
+    URL_ADMIN_CLIENTS,
+    URL_ADMIN_COMPONENT,
+    URL_ADMIN_COMPONENTS,
+    URL_ADMIN_REALM,
+    URL_ADMIN_REALM_ROLES,
+    URL_ADMIN_USER_CLIENT_ROLES,
+    URL_ADMIN_USER_REALM_ROLES,
+)
+
+from warminfra.core.entropy import SECRET_LENGTH, Entropy, SystemEntropy
+from warminfra.core.errors import Internal, ProviderRefused
+from warminfra.core.ids import InstallationId
+from warminfra.core.secret import Secret
+from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
+
+BOOTSTRAP_CLIENT = "warminfra-bootstrap"
+"""Client id of the temporary admin of a snapshot."""
+
+MASTER_CLIENT = "master-realm"
+"""The client whose roles say what may be done with master itself."""
+
+MAKER_ROLES = ("create-realm",)
+LOOKER_ROLES = ("view-clients", "view-realm", "query-clients")
+
+_KEY_PROVIDER = "org.keycloak.keys.KeyProvider"
+_NEW_PRIORITY = 200
+"""Above that of the keys a new realm gets (100), so that the new ones sign at once."""
+
+_KEYS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    ("rsa-generated", {"algorithm": "RS256", "keySize": "2048"}),
+    ("rsa-enc-generated", {"algorithm": "RSA-OAEP", "keySize": "2048"}),
+    ("hmac-generated", {"algorithm": "HS512"}),
+    ("aes-generated", {"secretSize": "16"}),
+)
+
+_MASTER = {"realm-name": "master"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """What one of our identities may do in master."""
+
+    client_id: str
+    realm_roles: tuple[str, ...] = ()
+    master_roles: tuple[str, ...] = ()
+
+
+def maker_of(installation: InstallationId) -> ServiceAccount:
+    """Return the identity that makes and unmakes realms."""
+    return ServiceAccount(f"warminfra-{installation}-maker", realm_roles=MAKER_ROLES)
+
+
+def looker_of(installation: InstallationId) -> ServiceAccount:
+    """Return the identity that looks whether traces in master are gone."""
+    return ServiceAccount(f"warminfra-{installation}-looker", master_roles=LOOKER_ROLES)
+
+
+def take_over(
+    base_url: str,
+    bootstrap: Secret,
+    installation: InstallationId,
+    entropy: Entropy | None = None,
+) -> Mapping[str, Secret]:
+    """Re-key master, make maker and looker, end the bootstrap client; about 2 s.
+
+    Returns `maker_id`, `maker_secret`, `looker_id`, `looker_secret`. Raises as `AdminConnection`
+    does, and `Internal` if the old keys or the bootstrap client survived.
+    """
+    draw = entropy or SystemEntropy()
+    identity: dict[str, Secret] = {}
+    with closing(AdminConnection(base_url, BOOTSTRAP_CLIENT, bootstrap)) as admin:
+        rekey(admin)
+        renew_client_secrets(admin, keep=BOOTSTRAP_CLIENT)
+        accounts = {"maker": maker_of(installation), "looker": looker_of(installation)}
+        for name, account in accounts.items():
+            identity[f"{name}_id"] = Secret(account.client_id)
+            identity[f"{name}_secret"] = make_service_account(admin, account, draw)
+        _delete_client(admin, BOOTSTRAP_CLIENT)
+    _prove_dead(base_url, bootstrap)
+    return identity
+
+
+def rekey(admin: AdminConnection) -> None:
+    """Give master new keys of every kind and delete the old ones."""
+    realm = admin.get(URL_ADMIN_REALM.format(**_MASTER)).json()["id"]
+    old = _key_components(admin)
+    for provider, options in _KEYS:
+        admin.send(
+            "POST",
+            URL_ADMIN_COMPONENTS.format(**_MASTER),
+            json={
+                "name": provider,
+                "providerId": provider,
+                "providerType": _KEY_PROVIDER,
+                "parentId": realm,
+                "config": {
+                    "priority": [str(_NEW_PRIORITY)],
+                    "enabled": ["true"],
+                    "active": ["true"],
+                    **{name: [value] for name, value in options.items()},
+                },
+            },
+            timeout=SLOW_TIMEOUT,
+        )
+    for component in old:
+        # The token at hand dies with the key that signed it; the connection then fetches another.
+        admin.send(
+            "DELETE",
+            URL_ADMIN_COMPONENT.format(**_MASTER, **{"component-id": component["id"]}),
+            timeout=SLOW_TIMEOUT,
+        )
+    left = {component["id"] for component in _key_components(admin)}
+    if left & {component["id"] for component in old} or len(left) != len(_KEYS):
+        raise Internal("master still has keys of the snapshot")
+
+
+def renew_client_secrets(admin: AdminConnection, *, keep: str) -> None:
+    """Give every client of master that has a secret a new one, but for client `keep`."""
+    for client in admin.get(URL_ADMIN_CLIENTS.format(**_MASTER)).json():
+        if client.get("secret") and client["clientId"] != keep:
+            admin.send("POST", URL_ADMIN_CLIENT_SECRETS.format(**_MASTER, id=client["id"]))
+
+
+def make_service_account(
+    admin: AdminConnection, account: ServiceAccount, entropy: Entropy
+) -> Secret:
+    """Make the client anew, with exactly its roles, and return its secret."""
+    _delete_client(admin, account.client_id)
+    secret = Secret(entropy.token(SECRET_LENGTH))
+    admin.send(
+        "POST",
+        URL_ADMIN_CLIENTS.format(**_MASTER),
+        json={
+            "clientId": account.client_id,
+            "secret": secret.reveal(),
+            "publicClient": False,
+            "serviceAccountsEnabled": True,
+            "standardFlowEnabled": False,
+            "implicitFlowEnabled": False,
+            "directAccessGrantsEnabled": False,
+            # A maker's rights grow with each realm it makes; they are never listed in a token.
+            "fullScopeAllowed": True,
+            "attributes": {"client.use.lightweight.access.token.enabled": "true"},
+            "defaultClientScopes": ["basic"],
+            "optionalClientScopes": [],
+        },
+    )
+    client = _find_client(admin, account.client_id)
+    user = admin.get(
+        URL_ADMIN_CLIENT_SERVICE_ACCOUNT_USER.format(**_MASTER, id=client["id"])
+    ).json()["id"]
+    realm_roles = URL_ADMIN_USER_REALM_ROLES.format(**_MASTER, id=user)
+    given = admin.get(realm_roles).json()
+    if given:
+        admin.send("DELETE", realm_roles, json=given)
+    if account.realm_roles:
+        known = admin.get(URL_ADMIN_REALM_ROLES.format(**_MASTER)).json()
+        admin.send("POST", realm_roles, json=_named(known, account.realm_roles))
+    if account.master_roles:
+        master = _find_client(admin, MASTER_CLIENT)["id"]
+        client_roles = URL_ADMIN_USER_CLIENT_ROLES.format(
+            **_MASTER, id=user, **{"client-id": master}
+        )
+        known = admin.get(f"{client_roles}/available").json()
+        admin.send("POST", client_roles, json=_named(known, account.master_roles))
+    return secret
+
+
+def _key_components(admin: AdminConnection) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = admin.get(
+        URL_ADMIN_COMPONENTS.format(**_MASTER), params={"type": _KEY_PROVIDER}
+    ).json()
+    return found
+
+
+def _find_client(admin: AdminConnection, client_id: str) -> dict[str, Any]:
+    found = _clients(admin, client_id)
+    if not found:
+        raise ProviderRefused(f"master has no client {client_id!r}")
+    return found[0]
+
+
+def _clients(admin: AdminConnection, client_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = admin.get(
+        URL_ADMIN_CLIENTS.format(**_MASTER), params={"clientId": client_id}
+    ).json()
+    return [client for client in found if client["clientId"] == client_id]
+
+
+def _delete_client(admin: AdminConnection, client_id: str) -> None:
+    """Delete the client and with it its service account, if it is there."""
+    for client in _clients(admin, client_id):
+        admin.send(
+            "DELETE", URL_ADMIN_CLIENT.format(**_MASTER, id=client["id"]), timeout=SLOW_TIMEOUT
+        )
+
+
+def _named(roles: Iterable[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    chosen = [role for role in roles if role["name"] in names]
+    if len(chosen) != len(names):
+        missing = sorted({*names} - {role["name"] for role in chosen})
+        raise ProviderRefused(f"master has no role {', '.join(missing)}")
+    return chosen
+
+
+def _prove_dead(base_url: str, bootstrap: Secret) -> None:
+    with closing(AdminConnection(base_url, BOOTSTRAP_CLIENT, bootstrap)) as probe:
+        try:
+            probe.token()
+        except ProviderRefused:
+            return
+    raise Internal("the bootstrap client can still log in")

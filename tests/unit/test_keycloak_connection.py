@@ -1,0 +1,164 @@
+"""What a failed call to Keycloak is said to have done, and what a token costs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from warminfra.core.errors import OutcomeUnknown, ProviderRefused, Unreachable
+from warminfra.core.secret import Secret
+from warminfra_keycloak.connection import AdminConnection
+
+SECRET = "qqqqwwwweeeerrrr"
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+class Server:
+    """Gives numbered tokens; answers all else by the handler."""
+
+    def __init__(self, handler: Handler, life: int = 60) -> None:
+        self.handler = handler
+        self.life = life
+        self.tokens = 0
+        self.token_asked = threading.Event()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/token"):
+            self.tokens += 1
+            self.token_asked.set()
+            return httpx.Response(
+                200, json={"access_token": f"token-{self.tokens}", "expires_in": self.life}
+            )
+        return self.handler(request)
+
+
+def connect(server: Handler) -> AdminConnection:
+    return AdminConnection(
+        "http://127.0.0.1:1", "maker", Secret(SECRET), transport=httpx.MockTransport(server)
+    )
+
+
+def answer(status: int, **body: str) -> Handler:
+    return lambda request: httpx.Response(status, json=body)
+
+
+def fail(error: type[httpx.TransportError]) -> Handler:
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise error("as told", request=request)
+
+    return handler
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout])
+def test_a_refused_connection_did_nothing(error: type[httpx.TransportError]) -> None:
+    """Where nobody listens nothing was sent: that is unreachable, not unknown."""
+    with pytest.raises(Unreachable) as caught:
+        connect(Server(fail(error))).send("POST", "admin/realms")
+    assert not isinstance(caught.value, OutcomeUnknown)
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError]
+)
+def test_a_cut_call_may_have_been_done(error: type[httpx.TransportError]) -> None:
+    """After a timeout or a cut connection nobody claims to know the outcome."""
+    with pytest.raises(OutcomeUnknown):
+        connect(Server(fail(error))).send("POST", "admin/realms")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_server_error_may_have_been_done(status: int) -> None:
+    """Keycloak answers 500 to calls that worked."""
+    with pytest.raises(OutcomeUnknown):
+        connect(Server(answer(status))).send("DELETE", "admin/realms/x")
+
+
+def test_a_refusal_quotes_the_server_in_one_line() -> None:
+    """A 4xx is a sure no, told in the server's own words."""
+    with pytest.raises(ProviderRefused, match=r"409 Conflict detected\. See logs"):
+        connect(Server(answer(409, errorMessage="Conflict detected.\n See logs"))).send("POST", "x")
+
+
+def test_an_allowed_status_is_handed_over() -> None:
+    """A caller that expects 404 gets the answer."""
+    assert connect(Server(answer(404))).get("x", allow=(404,)).status_code == 404
+
+
+def test_a_revoked_token_is_replaced_once() -> None:
+    """After a 401 there is one new token and one more try, not more."""
+    seen: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["Authorization"])
+        return httpx.Response(401)
+
+    with pytest.raises(ProviderRefused):
+        connect(Server(handler)).send("GET", "x")
+    assert seen == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_a_cut_read_is_repeated_once() -> None:
+    """A pooled connection that the server closed costs a read nothing."""
+    calls: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        calls.append(request.method)
+        if len(calls) == 1:
+            raise httpx.RemoteProtocolError("closed", request=request)
+        return httpx.Response(200, json=[])
+
+    assert connect(Server(handler)).get("x").status_code == 200
+    assert calls == ["GET", "GET"]
+
+
+def test_a_token_is_fetched_once_by_many_threads() -> None:
+    """Sixteen calls at once on a new connection ask for one token."""
+    server = Server(answer(200))
+    connection = connect(server)
+    threads = [threading.Thread(target=connection.get, args=("x",)) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.tokens == 1
+
+
+def test_an_ageing_token_is_renewed_behind_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-way through its life a token still serves, and another is fetched in the background."""
+    now = 1000.0
+    monkeypatch.setattr("warminfra_keycloak.connection.time.monotonic", lambda: now)
+    server = Server(answer(200))
+    connection = connect(server)
+    assert connection.token() == "token-1"
+    server.token_asked.clear()
+    now += 31
+    assert connection.token() == "token-1"
+    assert server.token_asked.wait(5)
+    connection._renewing.acquire()
+    assert connection.token() == "token-2"
+    connection._renewing.release()
+
+
+def test_a_spent_token_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a long idle spell the next call waits for a new token."""
+    now = 1000.0
+    monkeypatch.setattr("warminfra_keycloak.connection.time.monotonic", lambda: now)
+    connection = connect(Server(answer(200)))
+    assert connection.token() == "token-1"
+    now += 55
+    assert connection.token() == "token-2"
+
+
+@pytest.mark.parametrize("status", [400, 401, 500])
+def test_no_secret_is_in_an_error(status: int) -> None:
+    """Whatever fails, the identity's secret is in no message."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, json={"error": "invalid_client"})
+
+    with pytest.raises((ProviderRefused, OutcomeUnknown)) as caught:
+        connect(handler).token()
+    assert SECRET not in f"{caught.value} {caught.value!r}"

@@ -1,0 +1,74 @@
+"""The table of all commands: where each lives, and the example that ends its help.
+
+A command's module is imported only when that command is called, or when all are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command. `name` has two words if it belongs to a group."""
+
+    name: str
+    module: str
+    function: str
+    example: str
+    takes_rest: bool = False
+    """All that follows the first argument belongs to another command."""
+
+    @property
+    def first_word(self) -> str:
+        return self.name.split()[0]
+
+
+COMMANDS: Sequence[Command] = (
+    Command("up", "lifecycle", "up", "warminfra up --wait 10m"),
+    Command("down", "lifecycle", "down", "warminfra down --purge --dry-run"),
+    Command("serve", "lifecycle", "serve", "warminfra serve"),
+    Command("status", "status", "status", "warminfra status -o json"),
+    Command("doctor", "doctor", "doctor", "warminfra doctor"),
+    Command("enroll", "recipes", "enroll", "warminfra enroll lasuite-docs ./recipes/lasuite-docs"),
+    Command("recipes", "recipes", "recipes", "warminfra recipes"),
+    Command("unenroll", "recipes", "unenroll", "warminfra unenroll lasuite-docs --yes"),
+    Command(
+        "lease", "lease", "lease", "warminfra lease --recipe lasuite-docs -o env --to lease.env"
+    ),
+    Command("renew", "holder", "renew", "warminfra renew --ttl 10m"),
+    Command("release", "holder", "release", "warminfra release --handle-file lease.json --wait"),
+    Command("show", "holder", "show", "warminfra show --reveal -o json"),
+    Command("set-domain", "holder", "set_domain", "warminfra set-domain docs.ci.example"),
+    Command("leases", "holder", "leases", "warminfra leases"),
+    Command(
+        "exec", "execute", "execute", "warminfra exec --recipe lasuite-docs -- pytest -x", True
+    ),
+    Command("quarantine ls", "quarantine", "ls", "warminfra quarantine ls"),
+    Command("quarantine retry", "quarantine", "retry", "warminfra quarantine retry"),
+    Command("quarantine force", "quarantine", "force", "warminfra quarantine force ID --dry-run"),
+    Command("approve", "review", "approve", 'warminfra approve VERDICT --why "read the evidence"'),
+    Command("revert", "review", "revert", 'warminfra revert --why "saw another run\'s user"'),
+    Command("lift", "review", "lift", "warminfra lift"),
+    Command("config show", "configuration", "show", "warminfra config show -o json"),
+)
+
+GROUPS = {
+    "quarantine": "What could not be taken down: list it, try again, or declare it gone.",
+    "config": "The settings in force.",
+}
+
+VALUE_OPTIONS = frozenset({"--set"})
+"""Options before the command that take a value."""
+
+
+def called(arguments: Sequence[str]) -> str:
+    """Return the first word of `arguments` that is no option, or "" if there is none."""
+    words: Iterator[str] = iter(arguments)
+    for word in words:
+        if word in VALUE_OPTIONS:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""

@@ -1,0 +1,186 @@
+"""What the holder of a lease does with it: renew, release, show, set-domain; and the list of all.
+
+A lease is named by the argument or `WARMINFRA_LEASE_ID`. Its handle is never in argv.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from warminfra.cli import session
+from warminfra.cli.completion import lease_ids
+from warminfra.cli.document import (
+    HANDLE_VARIABLE,
+    ID_VARIABLE,
+    check_github,
+    form_or_default,
+    write_lease,
+)
+from warminfra.cli.lease import handle_from
+from warminfra.cli.output import LeaseForm, Output, Plain, Reveal, To, as_json, emit, table
+from warminfra.cli.progress import Progress
+from warminfra.client import Client
+from warminfra.core.errors import NoCapacity, Unreachable, Usage
+from warminfra.core.models import JsonObject
+from warminfra.core.secret import Secret
+
+_POLL = 0.1
+"""Seconds between two looks at a teardown."""
+
+LeaseId = Annotated[
+    str,
+    typer.Argument(
+        metavar="[ID]",
+        envvar=ID_VARIABLE,
+        show_envvar=False,
+        help=f"The lease; {ID_VARIABLE} if not given.",
+        autocompletion=lease_ids,
+    ),
+]
+HandleFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--handle-file",
+        metavar="FILE",
+        help=f"File with the handle or the lease document; {HANDLE_VARIABLE} if not given.",
+    ),
+]
+
+
+def renew(
+    lease: LeaseId = "",
+    ttl: Annotated[str, typer.Option("--ttl", help="From now, as 30m.")] = "",
+    handle_file: HandleFile = None,
+    form: Output = Plain.HUMAN,
+) -> None:
+    """Move a lease's deadline. Exit code 74 if the lease has ended."""
+    ttl_s = session.seconds("--ttl", ttl) if ttl else 0.0
+    name, handle = _named(lease), _handle(handle_file)
+    with session.client() as client:
+        renewal = client.renew(name, handle, ttl_s)
+    if form is Plain.JSON:
+        emit(as_json(renewal))
+    else:
+        emit(f"lease {name} lives until {renewal['expires_at']}")
+
+
+def release(
+    lease: LeaseId = "",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the proof that all of it is gone.")
+    ] = False,
+    timeout: Annotated[str, typer.Option("--timeout", help="Longest wait.")] = "10m",
+    handle_file: HandleFile = None,
+    form: Output = Plain.HUMAN,
+) -> None:
+    """End a lease: its credentials die, its tenant is removed. Twice is fine."""
+    limit = session.seconds("--timeout", timeout)
+    name, handle = _named(lease), _handle(handle_file)
+    with session.client() as client:
+        state = client.release(name, handle)
+        if wait:
+            state = _gone(client, name, handle, limit)
+    if form is Plain.JSON:
+        emit(as_json(state))
+    else:
+        emit(f"lease {name} is {state['lease']}, its tenant {state['tenant']}")
+
+
+def _gone(client: Client, lease: str, handle: Secret, limit: float) -> JsonObject:
+    deadline = time.monotonic() + limit
+    with Progress() as progress:
+        while True:
+            try:
+                state = client.state(lease, handle)
+                if state["tenant"] == "gone":
+                    return state
+                tries = f" after {state['attempts']} failed tries" if state["attempts"] else ""
+                phase = f"tenant {lease} is {state['tenant']}{tries}"
+            except Unreachable as error:
+                phase = error.message
+            if time.monotonic() >= deadline:
+                raise NoCapacity(
+                    f"not gone within {limit:g} s: {phase}",
+                    hint="the teardown goes on; see `warminfra quarantine ls`",
+                )
+            progress.update(f"waiting: {phase}")
+            time.sleep(_POLL)
+
+
+def show(
+    lease: LeaseId = "",
+    handle_file: HandleFile = None,
+    form: LeaseForm = None,
+    to: To = None,
+    reveal: Reveal = False,
+) -> None:
+    """Show a lease to its holder, secrets masked unless --reveal."""
+    chosen = form_or_default(form, to)
+    check_github(chosen, to)
+    name, handle = _named(lease), _handle(handle_file)
+    with session.client() as client:
+        document = client.show(name, handle)
+    write_lease(document, chosen, to, reveal=reveal)
+
+
+def set_domain(
+    first: Annotated[
+        str,
+        typer.Argument(metavar="[ID]", help=f"The lease; {ID_VARIABLE} if only a domain is given."),
+    ],
+    second: Annotated[str, typer.Argument(metavar="DOMAIN", help="The run's domain.")] = "",
+    handle_file: HandleFile = None,
+    form: Output = Plain.HUMAN,
+) -> None:
+    """Apply the run's domain to the redirect URIs of the lease's client."""
+    lease, domain = (first, second) if second else ("", first)
+    name, handle = _named(lease or os.environ.get(ID_VARIABLE, "")), _handle(handle_file)
+    with session.client() as client:
+        document = client.set_domain(name, handle, domain)
+    if form is Plain.JSON:
+        from warminfra.cli.masking import masked
+
+        emit(as_json(masked(document)))
+    else:
+        emit(f"lease {name} redirects to {domain}")
+
+
+def leases(form: Output = Plain.HUMAN) -> None:
+    """List the active leases, without secrets."""
+    with session.client() as client:
+        rows = client.leases()
+    if form is Plain.JSON:
+        emit(as_json({"schema": "warminfra.leases/v1", "leases": rows}))
+    else:
+        emit(lease_table(rows))
+
+
+def lease_table(rows: list[JsonObject]) -> str:
+    """Return the leases as a table."""
+    columns = ("id", "recipe", "run", "slot", "mode", "domain", "expires_at")
+    return table(
+        "leases", columns, [[str(row.get(name) or "-") for name in columns] for row in rows]
+    )
+
+
+def _named(lease: str) -> str:
+    if not lease:
+        raise Usage("no lease given", hint=f"name its id, or set {ID_VARIABLE}")
+    return lease
+
+
+def _handle(file: Path | None) -> Secret:
+    if file is not None:
+        return handle_from(file)
+    value = os.environ.get(HANDLE_VARIABLE, "")
+    if not value:
+        raise Usage(
+            "no handle given: only its holder may touch a lease",
+            hint=f"set {HANDLE_VARIABLE}, or name a file with --handle-file",
+        )
+    return Secret(value)

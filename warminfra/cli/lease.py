@@ -1,0 +1,113 @@
+"""`warminfra lease`: one lease document on stdout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from warminfra.cli import session
+from warminfra.cli.completion import recipe_names
+from warminfra.cli.document import check_github, form_or_default, write_lease
+from warminfra.cli.output import Form, LeaseForm, Reveal, To
+from warminfra.cli.progress import Progress
+from warminfra.core.errors import Usage, WarminfraError
+from warminfra.core.secret import Secret
+
+Recipe = Annotated[
+    str,
+    typer.Option(
+        "--recipe", envvar="WARMINFRA_RECIPE", help="Recipe.", autocompletion=recipe_names
+    ),
+]
+Run = Annotated[str, typer.Option("--run", envvar="WARMINFRA_RUN", help="Label: id of the run.")]
+Slot = Annotated[
+    str, typer.Option("--slot", envvar="WARMINFRA_SLOT", help="Label: which lease of the run.")
+]
+Domain = Annotated[
+    str,
+    typer.Option(
+        "--domain", envvar="WARMINFRA_DOMAIN", help="Domain for the client's redirect URIs."
+    ),
+]
+Wait = Annotated[str, typer.Option("--wait", help="How long to wait for a lease.")]
+
+
+def lease(
+    recipe: Recipe,
+    run: Run = "",
+    slot: Slot = "",
+    key: Annotated[
+        str,
+        typer.Option(
+            "--key",
+            envvar="WARMINFRA_KEY",
+            help="The same key (16 characters or more) gets the same lease. It is a secret of the "
+            "run: set WARMINFRA_KEY rather than the option, which every user of the machine sees.",
+        ),
+    ] = "",
+    ttl: Annotated[str, typer.Option("--ttl", help="Life without renewal, as 30m.")] = "",
+    domain: Domain = "",
+    wait: Wait = "2m",
+    form: LeaseForm = None,
+    to: To = None,
+    reveal: Reveal = False,
+) -> None:
+    """Lease a tenant: a realm, client and users of this run's own.
+
+    Without a key each call is a new lease. In a CI the document goes to stdout only with --reveal.
+    """
+    chosen = form_or_default(form, to)
+    check_github(chosen, to)
+    if to is None and chosen is not Form.GITHUB and session.in_ci() and not reveal:
+        raise Usage(
+            "a lease is full of secrets, and a CI keeps what is printed",
+            hint="write it with --to FILE, or print it with --reveal",
+        )
+    ttl_s = session.seconds("--ttl", ttl) if ttl else 0.0
+    wait_s = session.seconds("--wait", wait)
+    with session.client() as client:
+        with Progress() as progress:
+            document = client.acquire(
+                recipe,
+                key=Secret(key) if key else None,
+                run=run,
+                slot=slot,
+                ttl=ttl_s,
+                domain=domain,
+                wait=wait_s,
+                on_wait=lambda reason: progress.update(f"waiting for a lease: {reason}"),
+            )
+        try:
+            write_lease(document, chosen, to, reveal=True)
+        except BaseException:
+            # Nobody has the handle, so nobody could end the lease. With a key it can be had again.
+            if not key:
+                try:
+                    client.release(document["id"], Secret(document["handle"]))
+                except WarminfraError as error:
+                    session.say(f"warminfra: lease {document['id']} stays until its end: {error}")
+            raise
+
+
+def handle_from(file: Path) -> Secret:
+    """Return the handle in `file`: alone, or in a lease document. Raises `Usage`."""
+    import json
+
+    try:
+        text = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage(
+            f"--handle-file {file}: {getattr(error, 'strerror', None) or 'not a text'}",
+            hint="name a file with the handle or with the lease document",
+        ) from None
+    if not text.startswith("{"):
+        return Secret(text)
+    try:
+        return Secret(str(json.loads(text)["handle"]))
+    except (ValueError, KeyError):
+        raise Usage(
+            f"--handle-file {file}: a JSON document without a handle",
+            hint="write it with `warminfra lease -o json --to FILE`",
+        ) from None

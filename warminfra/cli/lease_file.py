@@ -1,0 +1,59 @@
+"""The file in which `exec` leaves the lease document for its command (0600).
+
+Named after the `exec` that owns it, so that the next one removes what a killed one left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from warminfra.cli.output import write_private
+from warminfra.cli.processes import same_process, start_time
+
+_NAME = re.compile(r"lease-(\d+)-(\d+)\.json")
+
+
+def write_lease_file(runtime_dir: Path, text: str) -> Path:
+    """Write the document to a file of this process; remove those of dead ones."""
+    folder = _folder(runtime_dir)
+    _remove_stale(folder)
+    path = folder / f"lease-{os.getpid()}-{start_time(os.getpid())}.json"
+    write_private(path, text)
+    return path
+
+
+def _folder(runtime_dir: Path) -> Path:
+    """Return a folder that only this user reads: the service's own, or one of the user's."""
+    if _private(runtime_dir):
+        return runtime_dir
+    session = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = Path(session) if session else Path(tempfile.gettempdir())
+    folder = base / f"warminfra-{os.getuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _private(folder):
+        # Somebody else made it first, in a folder where everybody may.
+        return Path(tempfile.mkdtemp(prefix="warminfra-"))
+    return folder
+
+
+def _private(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return (
+        folder.is_dir()
+        and not folder.is_symlink()
+        and found.st_uid == os.getuid()
+        and found.st_mode & 0o022 == 0
+    )
+
+
+def _remove_stale(folder: Path) -> None:
+    for path in folder.glob("lease-*.json"):
+        match = _NAME.fullmatch(path.name)
+        if match and not same_process(int(match.group(1)), int(match.group(2))):
+            path.unlink(missing_ok=True)

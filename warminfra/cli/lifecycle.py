@@ -1,0 +1,199 @@
+"""`up`, `down`, `serve`: the service's own life. `up` and `down` are idempotent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from warminfra.cli import session
+from warminfra.cli.output import DryRun, Output, Plain, Yes, as_json, emit
+from warminfra.cli.processes import same_process, start_time
+from warminfra.cli.progress import Progress
+from warminfra.core.errors import (
+    Conflict,
+    NoCapacity,
+    StorageFull,
+    Unreachable,
+)
+from warminfra.core.models import JsonObject
+
+_POLL = 0.1
+"""Seconds between two looks at the service."""
+
+LOG_NAME = "service.log"
+
+
+def up(
+    wait: Annotated[str, typer.Option("--wait", help="Longest wait for readiness.")] = "10m",
+    form: Output = Plain.HUMAN,
+) -> None:
+    """Start the service and its warm instance in the background, or find them running.
+
+    Returns when a lease is possible.
+    """
+    limit = session.seconds("--wait", wait)
+    started = None if _status() else _start()
+    status = _until_ready(started, limit)
+    if form is Plain.JSON:
+        emit(as_json(status))
+        return
+    urls = ", ".join(str(row["url"]) for row in status["instances"] if row["url"])
+    how = "started" if started else "was running"
+    emit(f"warminfra is ready ({how}, pid {status['pid']}): {urls or 'no instance yet'}")
+
+
+def down(
+    purge: Annotated[
+        bool, typer.Option("--purge", help="First remove all that this installation made.")
+    ] = False,
+    wait: Annotated[str, typer.Option("--wait", help="Longest wait for its end.")] = "2m",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Stop the service and its instances. With --purge remove every tenant and all data first."""
+    limit = session.seconds("--wait", wait)
+    status = _status()
+    if status is None:
+        _not_running(purge)
+        return
+    if purge:
+        what = _purge_list(status)
+        if dry_run:
+            emit(f"would {what}")
+            return
+        session.confirm(what, yes=yes)
+    elif dry_run:
+        emit(f"would stop the service (pid {status['pid']}) and {len(status['instances'])} servers")
+        return
+    start = start_time(status["pid"])
+    with Progress() as progress:
+        progress.update("stopping")
+        with session.client(admin=True) as client:
+            client.shut_down(instances=True, purge=purge)
+        _until_gone(status["pid"], start, limit, progress)
+    emit("warminfra is stopped" + (", and all that it made is removed" if purge else ""))
+
+
+def serve() -> None:
+    """Run the service in the foreground (systemd, containers) until it is told to stop."""
+    loaded = session.loaded()
+    from warminfra.cli.serve import run_service
+
+    run_service(loaded)
+
+
+def _status() -> JsonObject | None:
+    """Return the service's status, or None if none answers."""
+    try:
+        with session.client() as client:
+            return client.status()
+    except Unreachable:
+        return None
+
+
+def _start() -> tuple[subprocess.Popen[bytes], Path, int]:
+    """Start the service detached; return it, its log, and where its part of the log begins."""
+    log = session.loaded().settings.service.state_dir / LOG_NAME
+    options = [word for pair in session.flags().items() for word in ("--set", "=".join(pair))]
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The service keeps this descriptor: nothing that it says may be readable by others.
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise StorageFull(
+            f"cannot write {log}: {error.strerror}",
+            hint="set service.state_dir to a writable folder",
+        ) from None
+    with os.fdopen(descriptor, "ab") as out:
+        begin = os.fstat(descriptor).st_size
+        process = subprocess.Popen(
+            [sys.executable, "-m", "warminfra.cli", *options, "serve"],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    return process, log, begin
+
+
+def _until_ready(
+    started: tuple[subprocess.Popen[bytes], Path, int] | None, limit: float
+) -> JsonObject:
+    deadline = time.monotonic() + limit
+    phase = "starting the service"
+    with Progress() as progress:
+        while True:
+            with contextlib.suppress(Unreachable), session.client() as client:
+                if client.ready():
+                    return client.status()
+                phase = _phase(client.status())
+            if started and started[0].poll() is not None and _status() is None:
+                _died(*started)
+            if time.monotonic() >= deadline:
+                raise NoCapacity(
+                    f"not ready within {limit:g} s: {phase}",
+                    hint="it goes on starting; see `warminfra status`",
+                )
+            progress.update(phase)
+            time.sleep(_POLL)
+
+
+def _phase(status: JsonObject) -> str:
+    """Return what the instances are doing now, in one line."""
+    doing = [f"{row['id']} {row['state']}: {row['note']}" for row in status["instances"]]
+    return "; ".join(doing) or "the service runs; no instance yet"
+
+
+def _died(process: subprocess.Popen[bytes], log: Path, begin: int) -> None:
+    """Tell the service's own last word, and end with its exit code."""
+    with log.open("rb") as text:
+        text.seek(begin)
+        lines = [line.strip() for line in text.read().decode(errors="replace").splitlines()]
+    told = [line for line in lines if line.startswith("warminfra: ")]
+    code = process.returncode
+    if told and code > 0:
+        session.say("\n".join(told[-20:]))
+        raise typer.Exit(code)
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    last = f": {lines[-1]}" if lines and lines[-1] else ""
+    raise Unreachable(f"the service {how} before it was ready{last}", hint=f"see {log}")
+
+
+def _not_running(purge: bool) -> None:
+    state_dir = session.loaded().settings.service.state_dir
+    if purge and (state_dir / "ledger.db").exists():
+        raise Unreachable(
+            f"the service does not run, and only it can remove what {state_dir} tells of",
+            hint="start it once more: warminfra up, then down --purge",
+        )
+    emit("warminfra is not running")
+
+
+def _purge_list(status: JsonObject) -> str:
+    live = sum(count for state, count in status["tenants"].items() if state != "gone")
+    active = status["leases"].get("active", 0)
+    names = ", ".join(str(row["id"]) for row in status["instances"]) or "none"
+    return (
+        f"end {active} active leases, remove {live} tenants, stop the instances ({names}) and "
+        f"discard their data, of installation {status['installation']}"
+    )
+
+
+def _until_gone(pid: int, start: int | None, limit: float, progress: Progress) -> None:
+    runtime_dir = session.loaded().settings.service.runtime_dir
+    deadline = time.monotonic() + limit
+    while (runtime_dir / "run.sock").exists() or same_process(pid, start):
+        if time.monotonic() >= deadline:
+            raise Conflict(
+                f"the service (pid {pid}) still stops after {limit:g} s",
+                hint=f"see {session.loaded().settings.service.state_dir / LOG_NAME}",
+            )
+        progress.update("waiting for the instances to stop")
+        time.sleep(_POLL)

@@ -1,0 +1,180 @@
+"""Every setting that warminfra knows, with its kind and default. Nothing else is accepted.
+
+The tree is frozen: it is read once at start. Durations are `timedelta`, sizes bytes, secrets
+`Secret`; a path that is None was not given.
+"""
+
+# ruff: noqa: RUF009 - `_of` makes a dataclass field, which is evaluated once on purpose.
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from warminfra.config.kinds import (
+    BOOLEAN,
+    DURATION,
+    PATH,
+    SECRET,
+    SIZE,
+    TEXT,
+    Kind,
+    choice,
+    integer,
+    matching,
+)
+from warminfra.core.secret import Secret
+
+T = TypeVar("T")
+
+KEYCLOAK_VERSION = "26.7.4"
+KEYCLOAK_SHA256 = "04823c336b797a7e18889a44262a7a64e6bf624cbbcc518c85e2622176ff2eee"
+"""Digest of the official distribution of `KEYCLOAK_VERSION`, as tar.gz."""
+
+_PORT = integer(0, 65535)
+
+
+def _of(kind: Kind, default: T) -> T:
+    """Declare a setting: a dataclass field that carries its kind."""
+    made: T = field(default=default, metadata={"kind": kind})
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where the service keeps its files, and how it behaves on its host."""
+
+    state_dir: Path = field(metadata={"kind": PATH})
+    cache_dir: Path = field(metadata={"kind": PATH})
+    runtime_dir: Path = field(metadata={"kind": PATH})
+    group: str = _of(TEXT, "")
+    """Group that may use the run socket; empty: the service's own user alone."""
+    log_level: str = _of(choice("debug", "info", "warning", "error"), "info")
+    disk_reserve: int = _of(SIZE, 512 << 20)
+    """Bytes that stay free: below it there are no new leases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """The policy of the gate. Never read from the repository under test."""
+
+    policy: str = _of(choice("proven", "unproven", "never"), "proven")
+    min_profile: str = _of(choice("smoke", "standard", "soak"), "standard")
+    max_age: timedelta = _of(DURATION, timedelta(days=7))
+    require: str = _of(choice("audit+reviewer", "audit"), "audit+reviewer")
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """How long a lease may live."""
+
+    ttl: timedelta = _of(DURATION, timedelta(minutes=30))
+    max_ttl: timedelta = _of(DURATION, timedelta(hours=6))
+    grace: timedelta = _of(DURATION, timedelta(seconds=30))
+    """Time in which heartbeats may resume after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Ready tenants kept for each recipe that does not say otherwise."""
+
+    min: int = _of(integer(0), 2)
+    max: int = _of(integer(0), 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Limits of one warm instance, in tenants."""
+
+    soft_cap: int = _of(integer(1), 100)
+    hard_cap: int = _of(integer(1), 200)
+    replace_after: int = _of(integer(1), 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Keycloak:
+    """The Keycloak server: where it comes from, how it runs, or which one to use instead."""
+
+    version: str = _of(matching(r"\d+\.\d+\.\d+", 'a version such as "26.7.4"'), KEYCLOAK_VERSION)
+    sha256: str = _of(matching(r"[0-9a-f]{64}", "64 lower-case hex digits"), KEYCLOAK_SHA256)
+    archive: Path | None = _of(PATH, None)
+    """The distribution's tar.gz, if it is here already."""
+    home: Path | None = _of(PATH, None)
+    """An unpacked distribution; only read, never built in."""
+    java_home: Path | None = _of(PATH, None)
+    offline: bool = _of(BOOLEAN, False)
+    http_port: int = _of(_PORT, 0)
+    """0: a free port, kept for the life of the instance."""
+    management_port: int = _of(_PORT, 0)
+    heap: int = _of(SIZE, 512 << 20)
+    memory_limit: int = _of(SIZE, 1536 << 20)
+    transaction_timeout: timedelta = _of(DURATION, timedelta(seconds=60))
+    password_policy: str = _of(matching(r"\S.*", '"fast", "stock" or a policy text'), "fast")
+    """`fast` hashes cheaply, `stock` as Keycloak does by itself."""
+    url: str = _of(
+        matching(r"(https?://[^\s/?#@]+[^\s?#@]*)?", "a plain http:// or https:// URL"), ""
+    )
+    """A server that is not ours, to be used instead of one of our own."""
+    admin_client_id: str = _of(TEXT, "")
+    admin_client_secret: Secret | None = _of(SECRET, None)
+    admin_client_secret_file: Path | None = _of(PATH, None)
+    admin_username: str = _of(TEXT, "")
+    admin_password: Secret | None = _of(SECRET, None)
+    admin_password_file: Path | None = _of(PATH, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How browsers, tests and containers get to the server."""
+
+    mode: str = _of(choice("host"), "host")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it."""
+
+    service: Service
+    sharing: Sharing = field(default_factory=Sharing)
+    leases: Leases = field(default_factory=Leases)
+    pool: Pool = field(default_factory=Pool)
+    instances: Instances = field(default_factory=Instances)
+    keycloak: Keycloak = field(default_factory=Keycloak)
+    reach: Reach = field(default_factory=Reach)
+
+
+SECTIONS: Mapping[str, type[Any]] = {
+    "service": Service,
+    "sharing": Sharing,
+    "leases": Leases,
+    "pool": Pool,
+    "instances": Instances,
+    "keycloak": Keycloak,
+    "reach": Reach,
+}
+
+POLICY_SECTIONS = frozenset({"sharing", "audit"})
+"""Read from the user's and the system's configuration alone."""
+
+
+def section_mapping(section: Any) -> dict[str, Any]:
+    """Return one section as name → value, for a provider, which does not know these classes.
+
+    Durations are given in seconds, sizes in bytes; secrets stay `Secret`.
+    """
+    plain = {spec.name: getattr(section, spec.name) for spec in fields(section)}
+    return {
+        name: value.total_seconds() if isinstance(value, timedelta) else value
+        for name, value in plain.items()
+    }
+
+
+def kinds() -> Iterator[tuple[str, str, Kind]]:
+    """Yield section, key and kind of every setting, in order."""
+    for section, cls in SECTIONS.items():
+        specs: tuple[Field[Any], ...] = fields(cls)
+        for spec in specs:
+            yield section, spec.name, spec.metadata["kind"]

@@ -1,0 +1,91 @@
+"""The two loopback ports of an instance: chosen once, kept for its life.
+
+The address is part of every issuer, so it must be the same after a restart. Free ports are taken
+from below the kernel's own range, where no outgoing connection can sit on them meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from warminfra.core.entropy import Entropy
+from warminfra.core.errors import Conflict
+from warminfra.core.files import write_private
+
+LOOPBACK = "127.0.0.1"
+NAMES = ("http", "management")
+
+_LOWEST, _COUNT = 20_000, 12_000
+_TRIES = 200
+
+
+def ports_of(file: Path, fixed: Mapping[str, int], entropy: Entropy) -> Mapping[str, int]:
+    """Return the ports recorded in `file`, choosing and recording what is missing.
+
+    A port of `fixed` that is not 0 wins over the recorded one. Raises `Conflict` if no port is
+    free.
+    """
+    try:
+        recorded = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        recorded = {}
+    ports: dict[str, int] = {}
+    for name in NAMES:
+        ports[name] = fixed.get(name) or recorded.get(name) or _choose(entropy, ports)
+    if ports != recorded:
+        write_private(file, json.dumps(ports))
+    return ports
+
+
+def require_free(ports: Mapping[str, int]) -> None:
+    """Raise `Conflict` naming the port, and the process if we may see it, that is in the way."""
+    for name, port in ports.items():
+        if not free(port):
+            raise Conflict(
+                f"port {port} ({name}) on {LOOPBACK} is taken{_by_whom(port)}",
+                hint="end that process, or set keycloak.http_port and keycloak.management_port",
+            )
+
+
+def free(port: int) -> bool:
+    """Say whether a server could listen on `port` of the loopback address now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: connections of a former server that linger are not in the way.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _choose(entropy: Entropy, taken: Mapping[str, int]) -> int:
+    for _ in range(_TRIES):
+        port = _LOWEST + int(entropy.fraction() * _COUNT)
+        if port not in taken.values() and free(port):
+            return port
+    raise Conflict(
+        f"no free port found in {_LOWEST}–{_LOWEST + _COUNT - 1} on {LOOPBACK}",
+        hint="set keycloak.http_port and keycloak.management_port",
+    )
+
+
+def _by_whom(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            local = connection.laddr
+            if (
+                connection.status == psutil.CONN_LISTEN
+                and local
+                and local.port == port
+                and connection.pid
+            ):
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""

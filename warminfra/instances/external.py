@@ -1,0 +1,57 @@
+"""A server that is not ours: nothing is started, nothing stopped, nothing cleared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from warminfra.core.errors import ConfigInvalid
+from warminfra.core.ids import InstanceId
+from warminfra.core.models import RunningInstance, ServerAccess
+from warminfra.core.ports import Progress
+
+INCARNATION = "external"
+"""We never see such a server restart; it counts as one life."""
+
+
+class ExternalLauncher:
+    """Hands out the access to one external server.
+
+    `access` is asked at each `start`, as it may have to make our identities there first; it returns
+    None if the configuration names no such server.
+    """
+
+    def __init__(self, access: Callable[[], ServerAccess | None]) -> None:
+        self._access = access
+        self._running: RunningInstance | None = None
+
+    def prepare(self, progress: Progress) -> None:
+        """Nothing to prepare."""
+
+    def start(self, instance: InstanceId, progress: Progress) -> RunningInstance:
+        """Return the access. Raises `ConfigInvalid` if there is none, and what `access` raises."""
+        progress("connecting to the external server")
+        access = self._access()
+        if access is None:
+            raise ConfigInvalid(
+                "no external server is configured", hint="set keycloak.url and its credentials"
+            )
+        self._running = RunningInstance(instance, access, INCARNATION)
+        return self._running
+
+    def adopt(self, instance: InstanceId) -> RunningInstance | None:
+        """Return what `start` returned in this process, or None."""
+        running = self._running
+        return running if running is not None and running.id == instance else None
+
+    def alive(self, running: RunningInstance) -> bool:
+        """Always: only a call to it can tell."""
+        return True
+
+    def stop(self, instance: InstanceId, *, discard: bool) -> None:
+        """Let go of it; its tenants are destroyed one by one, by name and id."""
+        self._running = None
+
+    def fingerprint(self) -> Mapping[str, str]:
+        """Return its address: what it is made of, only the provider can ask."""
+        access = self._running.access if self._running else self._access()
+        return {"server.external": access.base_url if access else ""}
