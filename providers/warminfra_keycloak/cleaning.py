@@ -1,7 +1,7 @@
 """Takes the identity out of a realm export and leaves its meaning.
 
-Invariant: what is left has no id, no key and no secret of the realm it came from, nothing that names
-that realm, and no order that means nothing.
+Invariant: what is left has no id, no key and no secret of the realm it came from, nothing that
+names that realm, and no order that means nothing.
 """
 
 from __future__ import annotations

@@ -167,9 +167,11 @@ def test_port_taken_by_somebody_else(make: Make, place: Path, name: str) -> None
     launcher.start(INSTANCE, silent)
     launcher.stop(INSTANCE, discard=False)
     port = json.loads((place / "ports.json").read_text())[name]
-    with socket.create_server(("127.0.0.1", port)):
-        with pytest.raises(Conflict, match=f"port {port} .*pid {os.getpid()}"):
-            launcher.start(INSTANCE, silent)
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(Conflict, match=f"port {port} .*pid {os.getpid()}"),
+    ):
+        launcher.start(INSTANCE, silent)
     assert not list(place.glob("data.broken-*"))
     assert not launcher.start(INSTANCE, silent).fresh_data
 

@@ -1,0 +1,83 @@
+"""A real Keycloak for the live tests: had, built and pre-initialised once a machine.
+
+The cache lies outside the tree, where the product would have it. `keycloak_instance` is one
+re-keyed server for all tests of a session; a test that kills servers starts its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from warminfra.core.entropy import SystemEntropy
+from warminfra.core.errors import ConfigInvalid, Unreachable
+from warminfra.core.ids import InstallationId, InstanceId, mint_installation_id
+from warminfra.core.models import RunningInstance
+from warminfra.instances.local import LocalLauncher
+from warminfra_keycloak.distribution import KeycloakDistribution
+
+SESSION_INSTANCE = InstanceId("kc-session")
+MEMORY_LIMIT = 1536 << 20
+
+NewLauncher = Callable[[Path], LocalLauncher]
+
+
+def _told(line: str) -> None:
+    """Show the progress of what takes long; pytest shows it for a test that fails."""
+    print(line)
+
+
+@pytest.fixture(scope="session")
+def live_cache() -> Path:
+    """The cache with distribution, build and snapshot, made the first time on this machine.
+
+    If they cannot be had, live tests are skipped with the reason; with WARMINFRA_LIVE=required
+    they fail.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(base) / "warminfra"
+    unused = cache / "no-state"
+    try:
+        _launcher(unused, cache, InstallationId("prepares")).prepare(_told)
+    except (ConfigInvalid, Unreachable) as error:
+        if os.environ.get("WARMINFRA_LIVE") == "required":
+            raise
+        pytest.skip(f"no Keycloak: {error}")
+    return cache
+
+
+@pytest.fixture(scope="session")
+def live_installation() -> InstallationId:
+    """The installation of this session."""
+    return mint_installation_id(SystemEntropy())
+
+
+@pytest.fixture(scope="session")
+def new_launcher(live_cache: Path, live_installation: InstallationId) -> NewLauncher:
+    """Make launchers on a state directory; whoever starts an instance stops it."""
+    return lambda state: _launcher(state, live_cache, live_installation)
+
+
+@pytest.fixture(scope="session")
+def keycloak_instance(
+    new_launcher: NewLauncher, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningInstance]:
+    """One running, re-keyed Keycloak for the session, on free loopback ports."""
+    launcher = new_launcher(tmp_path_factory.mktemp("keycloak"))
+    try:
+        yield launcher.start(SESSION_INSTANCE, _told)
+    finally:
+        launcher.stop(SESSION_INSTANCE, discard=True)
+
+
+def _launcher(state: Path, cache: Path, installation: InstallationId) -> LocalLauncher:
+    return LocalLauncher(
+        KeycloakDistribution({}),
+        installation=installation,
+        state_dir=state,
+        cache_dir=cache,
+        memory_limit=MEMORY_LIMIT,
+    )
