@@ -61,7 +61,7 @@ class Installation:
         cls, *, policy: str = "unproven", config: str = "", environ: Mapping[str, str] | None = None
     ) -> Iterator[Installation]:
         """Make one with the given sharing policy and further TOML; end and remove it afterwards."""
-        folder = Path(tempfile.mkdtemp(prefix="wi-", dir="/tmp"))  # noqa: S108 - socket paths are short
+        folder = Path(tempfile.mkdtemp(prefix="wi-", dir="/tmp"))
         env = {
             name: value for name, value in os.environ.items() if not name.startswith("WARMINFRA_")
         }
@@ -193,7 +193,7 @@ class Installation:
             _kill(pid)
 
     def access(self) -> dict[InstanceId, ServerAccess]:
-        """Return how the service reaches each of its instances (its least-privileged identities)."""
+        """Return how the service reaches its instances: its least-privileged identities."""
         found = {}
         for identity in (self.state_dir / "instances").glob("*/data/identity.json"):
             instance = InstanceId(identity.parent.parent.name)
@@ -205,7 +205,7 @@ class Installation:
         return found
 
     def provider(self) -> KeycloakProvider:
-        """Return a provider on the only instance, beside the service's own; the caller closes it."""
+        """Return a provider beside the service's own, on the only instance; the caller closes it."""
         (access,) = self.access().values()
         installation = json.loads((self.state_dir / "installation.json").read_text())["id"]
         provider = package.connect(access, InstallationId(installation), {})

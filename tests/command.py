@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ARGV = (sys.executable, "-m", "warminfra.cli")
@@ -20,6 +20,7 @@ class Home:
     """A home with state, cache, configuration and runtime folders of one installation."""
 
     path: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def runtime_dir(self) -> Path:
@@ -52,8 +53,8 @@ class Home:
     def start(
         self, *arguments: str, extra: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Start a command with pipes; the caller ends it."""
-        return subprocess.Popen(
+        """Start a command with pipes. It is killed at the latest with its home."""
+        process = subprocess.Popen(
             [*ARGV, *arguments],
             cwd=self.path,
             env=self.environment(extra),
@@ -62,6 +63,8 @@ class Home:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
 
     def run(
         self, *arguments: str, extra: Mapping[str, str] | None = None
@@ -83,7 +86,12 @@ def new_home() -> Iterator[Home]:
     """A home with a short path: a socket's takes no more than 107 bytes."""
     path = Path(tempfile.mkdtemp(prefix="wi-"))
     (path / "run").mkdir(mode=0o700)
+    home = Home(path)
     try:
-        yield Home(path)
+        yield home
     finally:
+        for process in home.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
         shutil.rmtree(path)

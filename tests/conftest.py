@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,16 @@ def ledger(migrated_ledger: Path, tmp_path: Path) -> Iterator[Ledger]:
 def _quiet_log() -> None:
     """Keep expected warnings of simulated accidents out of the output."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With WARMINFRA_LIVE=required a live test that is skipped has failed."""
+    report = yield
+    required = os.environ.get("WARMINFRA_LIVE") == "required"
+    if report.skipped and required and item.get_closest_marker("live"):
+        report.outcome = "failed"
+        report.longrepr = f"a live test was skipped where it is required: {report.longrepr}"
+    return report

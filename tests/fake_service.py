@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -41,7 +42,11 @@ def document(**changes: Any) -> dict[str, Any]:
         "client": {"id": "docs-x", "secret": CLIENT_SECRET},
         "users": [{"username": "alice", "password": PASSWORD, "roles": ["editor"]}],
         "timing": {"total_ms": 1.0},
-        "env": {"OIDC_RP_CLIENT_ID": "docs-x", "OIDC_RP_CLIENT_SECRET": CLIENT_SECRET, "ODD": "a 'b"},
+        "env": {
+            "OIDC_RP_CLIENT_ID": "docs-x",
+            "OIDC_RP_CLIENT_SECRET": CLIENT_SECRET,
+            "ODD": "a 'b",
+        },
         **changes,
     }
 
@@ -101,13 +106,13 @@ class FakeService:
     script: dict[tuple[str, str], list[Reply | str]] = field(default_factory=dict)
     seen: threading.Condition = field(default_factory=threading.Condition)
 
-    def answer(self, socket: str, method: str, target: str, body: Any, handle: str) -> Reply | str:
+    def answer(self, door: str, method: str, target: str, body: Any, handle: str) -> Reply | str:
         with self.seen:
             self.requests.append((method, target, body, handle))
             self.seen.notify_all()
         if (replies := self.script.get((method, target))) is not None:
             return replies.pop(0) if len(replies) > 1 else replies[0]
-        return self._usual(socket, method, target, body)
+        return self._usual(door, method, target, body)
 
     def asked(self, method: str, target: str) -> list[tuple[str, str, Any, str]]:
         return [request for request in self.requests if request[:2] == (method, target)]
@@ -117,7 +122,7 @@ class FakeService:
         with self.seen:
             assert self.seen.wait_for(lambda: len(self.asked(method, target)) >= count, 30)
 
-    def _usual(self, socket: str, method: str, target: str, body: Any) -> Reply:
+    def _usual(self, door: str, method: str, target: str, body: Any) -> Reply:
         lease = f"/v1/leases/{LEASE}"
         gone = {"id": LEASE, "lease": "released", "tenant": "gone", "reason": "", "attempts": 0}
         run = {
@@ -130,6 +135,7 @@ class FakeService:
             ("PUT", f"{lease}/domain"): (200, document()),
             ("GET", "/v1/recipes"): (200, {"recipes": [RECIPE]}),
             ("GET", "/v1/status"): (200, STATUS),
+            ("GET", "/livez"): (200, {"live": True}),
             ("GET", "/readyz"): (200, {"ready": True}),
         }
         admin = {
@@ -142,7 +148,7 @@ class FakeService:
             ("POST", "/v1/revert"): (200, {"reverted": True}),
             ("POST", "/v1/lift"): (200, {"lifted": 1}),
         }
-        if (method, target) in admin and socket != "admin.sock":
+        if (method, target) in admin and door != "admin.sock":
             return problem(403, "not_allowed")
         return {**run, **admin}.get((method, target)) or problem(404, "not_found", f"no {target}")
 
@@ -152,6 +158,26 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     request_queue_size = 64
     fake: FakeService
 
+    def __init__(self, path: str) -> None:
+        super().__init__(path, _Handler)
+        self.connections: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def die(self) -> None:
+        """End as a killed process does: kept connections as well."""
+        self.shutdown()
+        self.server_close()
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -160,10 +186,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length)) if length else None
-        socket = Path(str(self.server.server_address)).name
+        door = Path(str(self.server.server_address)).name
         target = unquote(self.path)
         handle = self.headers.get("Warminfra-Handle", "")
-        reply = self.server.fake.answer(socket, self.command, target, body, handle)
+        reply = self.server.fake.answer(door, self.command, target, body, handle)
         if isinstance(reply, str):
             self.close_connection = True
             return
@@ -193,7 +219,7 @@ def serving(runtime_dir: Path, fake: FakeService | None = None) -> Iterator[Fake
     for name in ("run.sock", "admin.sock"):
         path = runtime_dir / name
         path.unlink(missing_ok=True)
-        server = _Server(str(path), _Handler)
+        server = _Server(str(path))
         path.chmod(0o600)
         server.fake = fake
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -203,7 +229,6 @@ def serving(runtime_dir: Path, fake: FakeService | None = None) -> Iterator[Fake
         yield fake
     finally:
         for server, thread, path in servers:
-            server.shutdown()
+            server.die()
             thread.join()
-            server.server_close()
             path.unlink(missing_ok=True)

@@ -131,7 +131,9 @@ def test_a_recipes_faults_are_told_all_at_once(home: Home) -> None:
 
 def test_a_lease_is_one_document(home: Home, service: FakeService) -> None:
     """Off a terminal `lease` prints the document as JSON and nothing else."""
-    ran = home.run("lease", "--recipe", "docs", "--run", "r1", "--ttl", "30m", "--domain", "d.example")
+    ran = home.run(
+        "lease", "--recipe", "docs", "--run", "r1", "--ttl", "30m", "--domain", "d.example"
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert json.loads(ran.stdout)["client"]["secret"] == CLIENT_SECRET
     ((_, _, wish, _),) = service.asked("POST", "/v1/leases")
@@ -194,7 +196,7 @@ def test_github_gets_masks_and_files(home: Home, service: FakeService) -> None:
     files = {"GITHUB_ENV": str(env), "GITHUB_OUTPUT": str(out), "GITHUB_ACTIONS": "true"}
     ran = home.run("lease", "--recipe", "docs", "-o", "github", extra=files)
     assert ran.returncode == 0, ran.stderr
-    assert {line for line in ran.stdout.splitlines()} == {f"::add-mask::{s}" for s in SECRETS}
+    assert set(ran.stdout.splitlines()) == {f"::add-mask::{s}" for s in SECRETS}
     assert f"\n{CLIENT_SECRET}\n" in env.read_text()
     assert "WARMINFRA_LEASE_HANDLE<<" in env.read_text()
     assert f"\n{LEASE}\n" in out.read_text()
@@ -287,7 +289,7 @@ def test_config_show_names_origins(home: Home) -> None:
 
 
 def test_doctor_says_what_to_do(home: Home, service: FakeService) -> None:
-    """`doctor` has one line a check, a remedy for what is not well, and exit code 1 on a failure."""
+    """`doctor` has one line a check, a remedy for what is not well, and code 1 on a failure."""
     ran = home.run("doctor")
     assert ran.returncode == 0, ran.stdout
     assert all(line.split()[0] in {"ok", "warn", "fail"} for line in ran.stdout.splitlines())
@@ -305,10 +307,13 @@ def test_doctor_says_what_to_do(home: Home, service: FakeService) -> None:
 def test_completion_knows_recipes_and_leases(
     home: Home, service: FakeService, words: str, completed: str
 ) -> None:
-    """The shell completes names of recipes and ids of leases, and stays silent without a service."""
+    """The shell completes names of recipes and ids of leases; without a service it is silent."""
     asked = {
         "_WARMINFRA_COMPLETE": "complete_bash",
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
     }
     assert home.run(extra=asked).stdout.split() == [completed]
+    with new_home() as bare:
+        ran = bare.run(extra=asked)
+        assert (ran.stdout.strip(), ran.stderr) == ("", "")

@@ -1,6 +1,6 @@
 """A real Keycloak for the live tests: had, built and pre-initialised once a machine.
 
-The cache lies outside the tree, where the product would have it. `keycloak_instance` is one
+The cache lies outside the tree, where the product would have it. `running_instance` is one
 re-keyed server for all tests of a session; a test that kills servers starts its own.
 """
 
@@ -62,7 +62,7 @@ def new_launcher(live_cache: Path, live_installation: InstallationId) -> NewLaun
 
 
 @pytest.fixture(scope="session")
-def keycloak_instance(
+def running_instance(
     new_launcher: NewLauncher, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningInstance]:
     """One running, re-keyed Keycloak for the session, on free loopback ports."""

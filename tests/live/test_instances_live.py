@@ -102,10 +102,10 @@ def process_of(state: Path) -> psutil.Process:
 
 
 def test_maker_makes_realms_and_nothing_else(
-    keycloak_instance: RunningInstance, live_installation: InstallationId
+    running_instance: RunningInstance, live_installation: InstallationId
 ) -> None:
     """The maker's credential creates and deletes its realms and cannot touch master."""
-    maker = account(keycloak_instance, "maker")
+    maker = account(running_instance, "maker")
     assert maker.client_id == f"warminfra-{live_installation}-maker"
     name = f"probe-{live_installation}"
     assert maker.call("POST", "", {"realm": name, "enabled": True}).status_code == 201
@@ -118,17 +118,17 @@ def test_maker_makes_realms_and_nothing_else(
     assert maker.call("PUT", "/master", {"realm": "master"}).status_code == 403
 
 
-def test_tokens_do_not_list_rights(keycloak_instance: RunningInstance) -> None:
+def test_tokens_do_not_list_rights(running_instance: RunningInstance) -> None:
     """The maker's token does not grow with the realms that it made."""
-    token = account(keycloak_instance, "maker").token().json()["access_token"]
+    token = account(running_instance, "maker").token().json()["access_token"]
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     assert not {"realm_access", "resource_access"} & claims.keys()
 
 
-def test_looker_only_looks(keycloak_instance: RunningInstance) -> None:
+def test_looker_only_looks(running_instance: RunningInstance) -> None:
     """The looker sees master's clients and can change nothing there, nor make a realm."""
-    looker = account(keycloak_instance, "looker")
+    looker = account(running_instance, "looker")
     clients = looker.call("GET", "/master/clients").json()
     ids = {client["clientId"]: client["id"] for client in clients}
     assert "master-realm" in ids
@@ -140,10 +140,10 @@ def test_looker_only_looks(keycloak_instance: RunningInstance) -> None:
     assert looker.call("GET", "/master/users").status_code == 403
 
 
-def test_our_accounts_log_in_by_their_secret_only(keycloak_instance: RunningInstance) -> None:
+def test_our_accounts_log_in_by_their_secret_only(running_instance: RunningInstance) -> None:
     """Neither identity serves for a login by password or browser."""
     for name in ("maker", "looker"):
-        who = account(keycloak_instance, name)
+        who = account(running_instance, name)
         assert who.token().status_code == 200
         assert replace(who, secret=Secret("guessed")).token().status_code == 401
         answer = httpx.post(
@@ -159,24 +159,24 @@ def test_our_accounts_log_in_by_their_secret_only(keycloak_instance: RunningInst
         assert answer.json()["error"] == "unauthorized_client"
 
 
-def test_bootstrap_client_is_dead(keycloak_instance: RunningInstance, live_cache: Path) -> None:
+def test_bootstrap_client_is_dead(running_instance: RunningInstance, live_cache: Path) -> None:
     """The snapshot's secret, which every copy had, opens nothing on a server in use."""
     for secret in live_cache.glob("snapshots/keycloak-*/bootstrap"):
         who = Account(
-            keycloak_instance.access.base_url, BOOTSTRAP_CLIENT, Secret(secret.read_text())
+            running_instance.access.base_url, BOOTSTRAP_CLIENT, Secret(secret.read_text())
         )
         assert who.token().status_code == 401
 
 
 def test_two_copies_share_no_key_and_no_secret(
-    keycloak_instance: RunningInstance, own: RunningInstance
+    running_instance: RunningInstance, own: RunningInstance
 ) -> None:
     """Two servers from one snapshot have no signing, encryption or session key in common."""
     assert len(key_ids(own)) == 4
-    assert not key_ids(own) & key_ids(keycloak_instance)
-    assert not public_keys(own) & public_keys(keycloak_instance)
-    assert own.access.identity["maker_secret"] != keycloak_instance.access.identity["maker_secret"]
-    foreign = replace(account(keycloak_instance, "looker"), base=own.access.base_url)
+    assert not key_ids(own) & key_ids(running_instance)
+    assert not public_keys(own) & public_keys(running_instance)
+    assert own.access.identity["maker_secret"] != running_instance.access.identity["maker_secret"]
+    foreign = replace(account(running_instance, "looker"), base=own.access.base_url)
     assert foreign.token().status_code == 401
 
 

@@ -135,6 +135,17 @@ def test_killed_server_keeps_data_address_and_identity(make: Make, place: Path) 
     assert not launcher.alive(before)
 
 
+def test_start_right_after_a_kill(make: Make, place: Path) -> None:
+    """A start in the very moment of the server's death neither fails nor loses its data."""
+    launcher = make()
+    before = launcher.start(INSTANCE, silent)
+    for _ in range(10):
+        os.kill(pid_of(place), signal.SIGKILL)
+        after = launcher.start(INSTANCE, silent)
+        assert (after.fresh_data, after.access) == (False, before.access)
+        assert launcher.alive(after)
+
+
 def test_reused_process_number_is_never_touched(make: Make, place: Path) -> None:
     """A record that names a number which somebody else has by now neither adopts nor kills."""
     launcher = make()

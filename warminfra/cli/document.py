@@ -7,11 +7,14 @@ import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warminfra.cli.masking import masked, secrets_of
 from warminfra.cli.output import Form, as_env, as_json, emit, write_private
 from warminfra.core.errors import StorageFull, Usage
-from warminfra.core.models import JsonObject
+
+if TYPE_CHECKING:
+    from warminfra.core.models import JsonObject
 
 ID_VARIABLE = "WARMINFRA_LEASE_ID"
 HANDLE_VARIABLE = "WARMINFRA_LEASE_HANDLE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Annotated
 import typer
 
 from warminfra.cli import session
-from warminfra.cli.output import DryRun, Output, Plain, Yes, as_json, emit
+from warminfra.cli.output import DryRun, Output, Plain, Yes, as_json, emit, write_private
 from warminfra.cli.processes import same_process, start_time
 from warminfra.cli.progress import Progress
 from warminfra.core.errors import (
@@ -28,6 +29,9 @@ _POLL = 0.1
 """Seconds between two looks at the service."""
 
 LOG_NAME = "service.log"
+LOCK_NAME = "service.lock"
+PID_NAME = "service.pid"
+"""Process and start time of the service that `up` started last."""
 
 
 def up(
@@ -39,7 +43,7 @@ def up(
     Returns when a lease is possible.
     """
     limit = session.seconds("--wait", wait)
-    started = None if _status() else _start()
+    started = None if _alive() else _start()
     status = _until_ready(started, limit)
     if form is Plain.JSON:
         emit(as_json(status))
@@ -59,43 +63,55 @@ def down(
 ) -> None:
     """Stop the service and its instances. With --purge remove every tenant and all data first."""
     limit = session.seconds("--wait", wait)
-    status = _status()
-    if status is None:
+    if not _alive() and not _comes_up(limit):
         _not_running(purge)
         return
+    pid = _pid()
     if purge:
-        what = _purge_list(status)
-        if dry_run:
-            emit(f"would {what}")
-            return
-        session.confirm(what, yes=yes)
-    elif dry_run:
-        emit(f"would stop the service (pid {status['pid']}) and {len(status['instances'])} servers")
+        with session.client() as client:
+            what = _purge_list(client.status())
+    else:
+        what = f"stop the service (pid {pid}) and its instances"
+    if dry_run:
+        emit(f"would {what}")
         return
-    start = start_time(status["pid"])
+    if purge:
+        session.confirm(what, yes=yes)
+    start = start_time(pid)
     with Progress() as progress:
         progress.update("stopping")
         with session.client(admin=True) as client:
             client.shut_down(instances=True, purge=purge)
-        _until_gone(status["pid"], start, limit, progress)
+        _until_gone(pid, start, limit, progress)
     emit("warminfra is stopped" + (", and all that it made is removed" if purge else ""))
 
 
 def serve() -> None:
     """Run the service in the foreground (systemd, containers) until it is told to stop."""
     loaded = session.loaded()
+    # The server ends cleanly on either signal and then raises it once more: that is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     from warminfra.cli.serve import run_service
 
     run_service(loaded)
 
 
-def _status() -> JsonObject | None:
-    """Return the service's status, or None if none answers."""
+def _end(*_: object) -> None:
+    raise typer.Exit(0)
+
+
+def _alive() -> bool:
+    with session.client() as client:
+        return client.alive()
+
+
+def _pid() -> int:
+    """Return the service's process, as its lock tells: that works even if its server does not."""
     try:
-        with session.client() as client:
-            return client.status()
-    except Unreachable:
-        return None
+        return int((session.loaded().settings.service.state_dir / LOCK_NAME).read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def _start() -> tuple[subprocess.Popen[bytes], Path, int]:
@@ -120,7 +136,27 @@ def _start() -> tuple[subprocess.Popen[bytes], Path, int]:
             stderr=out,
             start_new_session=True,
         )
+    write_private(log.with_name(PID_NAME), f"{process.pid} {start_time(process.pid)}\n")
     return process, log, begin
+
+
+def _comes_up(limit: float) -> bool:
+    """Wait for a service that `up` has started and that does not answer yet; say if it does."""
+    file = session.loaded().settings.service.state_dir / PID_NAME
+    try:
+        pid, start = (int(word) for word in file.read_text().split())
+    except (OSError, ValueError):
+        return False
+    deadline = time.monotonic() + limit
+    with Progress() as progress:
+        while same_process(pid, start):
+            if _alive():
+                return True
+            if time.monotonic() >= deadline:
+                raise Conflict(f"the service (pid {pid}) does not answer", hint=f"kill {pid}")
+            progress.update("waiting for the service to answer")
+            time.sleep(_POLL)
+    return False
 
 
 def _until_ready(
@@ -134,7 +170,7 @@ def _until_ready(
                 if client.ready():
                     return client.status()
                 phase = _phase(client.status())
-            if started and started[0].poll() is not None and _status() is None:
+            if started and started[0].poll() is not None and not _alive():
                 _died(*started)
             if time.monotonic() >= deadline:
                 raise NoCapacity(
@@ -147,7 +183,10 @@ def _until_ready(
 
 def _phase(status: JsonObject) -> str:
     """Return what the instances are doing now, in one line."""
-    doing = [f"{row['id']} {row['state']}: {row['note']}" for row in status["instances"]]
+    doing = [
+        ": ".join(filter(None, (f"{row['id']} {row['state']}", row["note"])))
+        for row in status["instances"]
+    ]
     return "; ".join(doing) or "the service runs; no instance yet"
 
 

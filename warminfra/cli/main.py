@@ -16,6 +16,7 @@ import typer
 
 from warminfra.cli import session
 from warminfra.cli.commands import COMMANDS, GROUPS, Command, called
+from warminfra.cli.light import LightCommand, LightGroup
 from warminfra.core.errors import (
     ConfigInvalid,
     Internal,
@@ -91,6 +92,7 @@ def build(only: str = "") -> typer.Typer:
     pretty = sys.stdout.isatty() and ("--help" in sys.argv or len(sys.argv) == 1)
     app = typer.Typer(
         name="warminfra",
+        cls=LightGroup,
         help="Warm identity servers for a CI node, leased to each run and proven not to leak.",
         epilog=_epilog("warminfra up; warminfra exec --recipe lasuite-docs -- pytest", pretty),
         rich_markup_mode="rich" if pretty else None,
@@ -134,6 +136,7 @@ def _register(app: typer.Typer, command: Command, pretty: bool) -> None:
     settings = {"allow_interspersed_args": False} if command.takes_rest else {}
     app.command(
         command.name.split()[-1],
+        cls=LightCommand,
         epilog=_epilog(command.example, pretty),
         context_settings={"help_option_names": ["-h", "--help"], **settings},
     )(getattr(module, command.function))

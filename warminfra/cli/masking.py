@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from warminfra.core.models import JsonObject
 from warminfra.core.secret import MASK
+
+if TYPE_CHECKING:
+    from warminfra.core.models import JsonObject
 
 _SECRET_KEYS = frozenset({"handle", "secret", "client_secret", "password"})
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from warminfra.client.connection import Answer, Connection
@@ -24,8 +24,10 @@ from warminfra.core.errors import (
     WrongHandle,
     from_code,
 )
-from warminfra.core.models import JsonObject
 from warminfra.core.secret import Secret
+
+if TYPE_CHECKING:
+    from warminfra.core.models import JsonObject
 
 RUN_SOCKET = "run.sock"
 ADMIN_SOCKET = "admin.sock"
@@ -166,6 +168,13 @@ class Client:
     def status(self) -> JsonObject:
         """Return what runs."""
         return self._call("GET", "/v1/status")
+
+    def alive(self) -> bool:
+        """Say whether a service answers at all."""
+        try:
+            return self._connection.request("GET", "/livez", timeout=self._timeout).status == 200
+        except Unreachable:
+            return False
 
     def ready(self) -> bool:
         """Say whether a lease is possible. Raises `Unreachable` if the service does not run."""

@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warminfra.core.errors import NotAllowed, OutcomeUnknown, Unreachable
-from warminfra.core.models import JsonObject
+
+if TYPE_CHECKING:
+    from warminfra.core.models import JsonObject
 
 CONNECT_TIMEOUT = 2.0
 """Seconds; a listening socket on the same host accepts at once or is overrun."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ NAMES = ("http", "management")
 
 _LOWEST, _COUNT = 20_000, 12_000
 _TRIES = 200
+_PATIENCE = 1.0
+_POLL = 0.02
 
 
 def ports_of(file: Path, fixed: Mapping[str, int], entropy: Entropy) -> Mapping[str, int]:
@@ -43,9 +46,17 @@ def ports_of(file: Path, fixed: Mapping[str, int], entropy: Entropy) -> Mapping[
 
 
 def require_free(ports: Mapping[str, int]) -> None:
-    """Raise `Conflict` naming the port, and the process if we may see it, that is in the way."""
+    """Raise `Conflict` naming the port, and the process if we may see it, that is in the way.
+
+    A server that was just killed lets go of its ports a moment after it counts as gone: so long it
+    waits.
+    """
+    until = time.monotonic() + _PATIENCE
     for name, port in ports.items():
-        if not free(port):
+        while not free(port):
+            if time.monotonic() < until:
+                time.sleep(_POLL)
+                continue
             raise Conflict(
                 f"port {port} ({name}) on {LOOPBACK} is taken{_by_whom(port)}",
                 hint="end that process, or set keycloak.http_port and keycloak.management_port",

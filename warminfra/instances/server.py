@@ -105,7 +105,7 @@ class ServerDirectory:
     ) -> Launch:
         """Start the server, detached: it outlives us. Does not wait.
 
-        Raises `Conflict` if a port or the data is taken, `StorageFull` if the disk is.
+        Raises `Conflict` if a port or the data is taken, `StorageFull` if the disk is full.
         """
         private_dir(self.path)
         require_space(self.path)
@@ -236,8 +236,13 @@ class ServerDirectory:
                 lines = log.read().decode(errors="replace").splitlines()
         except FileNotFoundError:
             return "it wrote no log"
-        told = [line for line in lines if "ERROR" in line] or [line for line in lines if line]
-        return told[-1].strip()[:_REASON_LENGTH] if told else "its log is empty"
+        # Keycloak says ERROR; a JVM that gets no memory says so, and then where its report is.
+        told = (
+            [line for line in lines if "ERROR" in line]
+            or [line for line in lines if "memory" in line]
+            or [line for line in lines if line]
+        )
+        return told[-1].strip("# ")[:_REASON_LENGTH] if told else "its log is empty"
 
 
 _CHILDREN: set[int] = set()

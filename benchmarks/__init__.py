@@ -1,0 +1,1 @@
+"""`make bench`: what a lease costs, each figure beside what it is measured against."""

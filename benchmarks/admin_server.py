@@ -1,0 +1,94 @@
+"""A server of which we keep an admin: the plain way of working with Keycloak, to compare with.
+
+The copy of the snapshot is re-keyed as the product does it; but beside maker and looker a third
+service account is made, which holds master's role `admin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from keycloak.urls_patterns import (
+    URL_ADMIN_CLIENT,
+    URL_ADMIN_CLIENT_SECRETS,
+    URL_ADMIN_CLIENTS,
+)
+
+from warminfra.core.entropy import SystemEntropy
+from warminfra.core.ids import InstallationId, InstanceId
+from warminfra.core.models import ServerAccess
+from warminfra.core.secret import Secret
+from warminfra.instances.local import LocalLauncher
+from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
+from warminfra_keycloak.distribution import KeycloakDistribution
+from warminfra_keycloak.takeover import (
+    BOOTSTRAP_CLIENT,
+    ServiceAccount,
+    make_service_account,
+    maker_of,
+    rekey,
+    renew_client_secrets,
+)
+
+ADMIN_CLIENT = "plain-admin"
+_MASTER = {"realm-name": "master"}
+_INSTANCE = InstanceId("kc-plain")
+
+
+class _KeepsAdmin(KeycloakDistribution):
+    def take_over(
+        self, base_url: str, bootstrap: Secret, installation: InstallationId
+    ) -> Mapping[str, Secret]:
+        with closing(AdminConnection(base_url, BOOTSTRAP_CLIENT, bootstrap)) as admin:
+            rekey(admin)
+            renew_client_secrets(admin, keep=BOOTSTRAP_CLIENT)
+            account = ServiceAccount(ADMIN_CLIENT, realm_roles=("admin",))
+            secret = make_service_account(admin, account, SystemEntropy())
+            (client,) = admin.get(_clients(), params={"clientId": BOOTSTRAP_CLIENT}).json()
+            path = URL_ADMIN_CLIENT.format(**_MASTER, id=client["id"])
+            admin.send("DELETE", path, timeout=SLOW_TIMEOUT)
+        return {"admin_id": Secret(ADMIN_CLIENT), "admin_secret": secret}
+
+
+@contextmanager
+def admin_server(folder: Path, cache: Path) -> Iterator[ServerAccess]:
+    """Start one below `folder`; stop and remove it afterwards. Its identity is the admin's."""
+    launcher = LocalLauncher(
+        _KeepsAdmin({}),
+        installation=InstallationId("plainadm"),
+        state_dir=folder,
+        cache_dir=cache,
+        memory_limit=1536 << 20,
+    )
+    try:
+        launcher.prepare(lambda _: None)
+        yield launcher.start(_INSTANCE, lambda _: None).access
+    finally:
+        launcher.stop(_INSTANCE, discard=True)
+
+
+def admin_of(access: ServerAccess) -> AdminConnection:
+    """Return a connection as the admin."""
+    return AdminConnection(
+        access.base_url, access.identity["admin_id"].reveal(), access.identity["admin_secret"]
+    )
+
+
+def maker_access(
+    admin: AdminConnection, access: ServerAccess, installation: InstallationId
+) -> ServerAccess:
+    """Return the identities that a service made for itself on the server, asked of the admin."""
+    identity: dict[str, Secret] = {}
+    maker = maker_of(installation).client_id
+    for name, client_id in (("maker", maker), ("looker", maker.replace("-maker", "-looker"))):
+        (client,) = admin.get(_clients(), params={"clientId": client_id}).json()
+        path = URL_ADMIN_CLIENT_SECRETS.format(**_MASTER, id=client["id"])
+        identity[f"{name}_id"] = Secret(client_id)
+        identity[f"{name}_secret"] = Secret(admin.get(path).json()["value"])
+    return ServerAccess(access.base_url, identity)
+
+
+def _clients() -> str:
+    return URL_ADMIN_CLIENTS.format(**_MASTER)

@@ -1,0 +1,149 @@
+"""`make demo`: the main job, seen from outside, and what it saved.
+
+A service is started, a tenant leased, a real relying party logs in through it and out again, the
+tenant is given back and looked for. Beside it, in the same run: a Keycloak of one's own, started
+cold, with the same realm and the same login.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from testbed.browser import login, logout
+from testbed.cold import cold_keycloak
+from testbed.installation import Installation, wait_until
+from testbed.relying_party import free_port, running
+
+console = Console(highlight=False)
+
+
+def main() -> None:
+    """Run the demo; any failure is an exception and a non-zero exit."""
+    with Installation.temporary() as installation:
+        with step("starting the service and its Keycloak"):
+            installation.up()
+        with step("enrolling lasuite-docs (a stand-in for the docs app) and filling its pool"):
+            installation.enroll()
+            installation.wait_ready(2)
+        warm, lease_ms = warm_run(installation)
+        console.print()
+        installation_status = installation.json("status")
+        for warning in installation_status["warnings"]:
+            console.print(f"[yellow]note:[/] {warning}")
+    cold = cold_run(Path(installation.env["XDG_CACHE_HOME"]) / "warminfra")
+    report(warm, cold, lease_ms)
+
+
+def warm_run(installation: Installation) -> tuple[dict[str, float], float]:
+    """Lease, log in, log out, release, look; return the seconds of each step."""
+    seconds: dict[str, float] = {}
+    port = free_port()
+    with timed(seconds, "a server of its own"), step("warminfra lease --recipe lasuite-docs"):
+        document = installation.json(
+            "lease", "--recipe", "lasuite-docs", "--domain", f"127.0.0.1:{port}", "--reveal"
+        )
+    console.print(
+        f"  {document['mode']} lease of tenant {document['tenant']}: "
+        f"{document['timing']['total_ms']:.0f} ms in the service"
+    )
+    log_in_and_out(seconds, document["env"], document["users"][0]["password"], port)
+    with timed(seconds, "given back, looked for, gone"), step("warminfra release --wait"):
+        installation.run(
+            "release",
+            "--wait",
+            document["id"],
+            env={"WARMINFRA_LEASE_HANDLE": document["handle"]},
+        )
+    lies = wait_for_truth(installation)
+    console.print("  ledger, server and master agree" if not lies else "\n".join(lies))
+    if lies:
+        raise SystemExit(1)
+    return seconds, float(document["timing"]["total_ms"])
+
+
+def wait_for_truth(installation: Installation) -> list[str]:
+    """Return what still differs once nothing is being made or taken down."""
+
+    def quiet() -> bool:
+        tenants = installation.tenants()
+        return tenants["creating"] == tenants["retiring"] == 0
+
+    wait_until(quiet, 30.0, "an idle installation")
+    return installation.lies()
+
+
+def cold_run(cache: Path) -> dict[str, float]:
+    """Do the same with a Keycloak of its own; return the seconds of each step."""
+    seconds: dict[str, float] = {}
+    port = free_port()
+    with step("a cold Keycloak for one run, for comparison"), cold_keycloak(cache) as server:
+        env, password, realm_s = server.realm(f"127.0.0.1:{port}")
+        seconds["a server of its own"] = server.ready_s + realm_s
+        log_in_and_out(seconds, env, password, port)
+        ended = time.monotonic()
+    seconds["given back, looked for, gone"] = time.monotonic() - ended
+    return seconds
+
+
+def log_in_and_out(
+    seconds: dict[str, float], env: dict[str, str], password: str, port: int
+) -> None:
+    """Start the relying party with the lease's environment; log alice in and out."""
+    with timed(seconds, "the app started"):
+        app_context = running({**os.environ, **env}, port=port)
+        app = app_context.__enter__()
+    try:
+        with timed(seconds, "first login"), step(f"alice logs in at {app.url}"):
+            session = login(app.url, "alice", password)
+        console.print(f"  the app says: {session.name} <{session.email}>")
+        with session, timed(seconds, "logout, password asked again"), step("alice logs out"):
+            logout(session)
+    finally:
+        app_context.__exit__(None, None, None)
+
+
+def report(warm: dict[str, float], cold: dict[str, float], lease_ms: float) -> None:
+    """Print the table."""
+    table = Table(title="One run: this lease beside a Keycloak of its own, both measured just now")
+    for column, side in (("step", "left"), ("warminfra", "right"), ("cold Keycloak", "right")):
+        table.add_column(column, justify="left" if side == "left" else "right")
+    for name, seconds in warm.items():
+        table.add_row(name, f"{seconds:.2f} s", f"{cold[name]:.2f} s")
+    before, after = sum(cold.values()), sum(warm.values())
+    table.add_section()
+    table.add_row("all of it", f"{after:.2f} s", f"{before:.2f} s")
+    console.print()
+    console.print(table)
+    first = "a server of its own"
+    console.print(
+        f"saved {before - after:.1f} s; the lease itself: {warm[first] * 1000:.0f} ms as a "
+        f"command, {lease_ms:.0f} ms in the service, against {cold[first]:.1f} s"
+    )
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    console.print(f"[bold]→[/] {text}")
+    started = time.monotonic()
+    yield
+    console.print(f"  [dim]{time.monotonic() - started:.2f} s[/]")
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time of a block to `seconds`."""
+    started = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - started
+
+
+if __name__ == "__main__":
+    main()
