@@ -57,6 +57,8 @@ class FakeServer:
     incarnation: int = 0
     lose_next_reply: bool = False
     """The next create is taken, but answered by a timeout: it is applied by `arrive_late`."""
+    stuck: bool = False
+    """Deletes are answered well and do nothing."""
     _late: list[tuple[float, TenantPlan]] = field(default_factory=list)
     _journal: list[Callable[[], object]] = field(default_factory=list)
 
@@ -70,6 +72,8 @@ class FakeServer:
         self._apply(plan)
 
     def delete(self, tenant: TenantId) -> None:
+        if self.stuck:
+            return
         realm = self.realms.pop(tenant, None)
         if realm is not None:
             self._journal.append(lambda: self.realms.__setitem__(tenant, realm))
