@@ -191,6 +191,11 @@ class LeaseMachine(RuleBasedStateMachine):
         """The next create is taken by the server, but its answer never comes."""
         self.world.server.lose_next_reply = True
 
+    @rule(when=st.sampled_from(["before", "after"]))
+    def call_has_no_answer(self, when: str) -> None:
+        """The next other call times out, before or after it took effect."""
+        self.world.server.hiccup = when
+
     @rule()
     def create_arrives_late(self) -> None:
         self.world.server.arrive_late()
@@ -223,6 +228,7 @@ class LeaseMachine(RuleBasedStateMachine):
         world = self.world
         self._restart()
         world.server.arrive_late()
+        world.server.hiccup = ""
         self.lift()
         world.clock.advance(700.0)
         world.settle()

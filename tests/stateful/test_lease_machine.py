@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -21,10 +22,13 @@ from warminfra.ledger import NotTaken
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 PROVE = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=QUIET
+    max_examples=int(os.environ.get("WARMINFRA_TEST_EXAMPLES", "80")),
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=QUIET,
 )
 HUNT = settings(
-    max_examples=600,
+    max_examples=400,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=QUIET,

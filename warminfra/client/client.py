@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 RUN_SOCKET = "run.sock"
 ADMIN_SOCKET = "admin.sock"
 
-FIRST_PAUSE = 0.02
+SHORTEST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
-"""Seconds between two questions for a lease: short at first, then growing."""
+PAUSE_SHARE = 0.1
+"""Seconds between two questions for a lease, and their share of the time waited so far: a lease is
+had a tenth later than it could have been, at most."""
 
 COMES_BACK = 3.0
 """Seconds in which a socket that nobody serves may be served again (a service being restarted)."""
@@ -101,7 +103,6 @@ class Client:
             "bind": bind,
         }
         started = time.monotonic()
-        pause = FIRST_PAUSE
         heard = False
         while True:
             try:
@@ -132,8 +133,8 @@ class Client:
                 )
             if on_wait is not None:
                 on_wait(reason)
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+            pause = (time.monotonic() - started) * PAUSE_SHARE
+            time.sleep(min(max(pause, SHORTEST_PAUSE), LONGEST_PAUSE, left))
 
     def show(self, lease: str, handle: Secret) -> JsonObject:
         """Return the document of an active lease, secrets included."""

@@ -7,6 +7,7 @@ the client's next question makes it anew.
 from __future__ import annotations
 
 import threading
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from warminfra.core.clock import Clock
@@ -20,8 +21,6 @@ class Ticket:
     key_hash: str
     recipe: str
     asked: float
-    in_hand: bool = False
-    """A tenant is being made for it, or was."""
 
 
 @dataclass(slots=True)
@@ -40,24 +39,20 @@ class Demand:
             ticket.asked = now
             return list(self._tickets).index(key_hash) + 1
 
-    def next(self) -> Ticket | None:
-        """Return the first ticket for which nothing is being made, and mark it as in hand."""
+    def next(self, served: Container[str]) -> Ticket | None:
+        """Return the first ticket that is not in `served`, the key hashes with a tenant."""
         with self._lock:
-            for ticket in self._tickets.values():
-                if not ticket.in_hand:
-                    ticket.in_hand = True
-                    return ticket
-        return None
+            return next((t for t in self._tickets.values() if t.key_hash not in served), None)
 
-    def put_back(self, ticket: Ticket) -> None:
-        """Making a tenant for the ticket failed: it waits again, at its place."""
+    def done(self, key_hash: str) -> bool:
+        """The request has its lease; say whether it had waited for one."""
         with self._lock:
-            ticket.in_hand = False
+            return self._tickets.pop(key_hash, None) is not None
 
-    def done(self, key_hash: str) -> None:
-        """The request has its lease."""
+    def waits(self, key_hash: str) -> bool:
+        """Say whether the request still waits."""
         with self._lock:
-            self._tickets.pop(key_hash, None)
+            return key_hash in self._tickets
 
     def forget_silent(self) -> list[str]:
         """Drop the tickets whose client has stopped asking; return their key hashes."""

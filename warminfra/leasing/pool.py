@@ -52,6 +52,6 @@ class Pool:
         }
         now = self.clock.wall()
         return sum(
-            self.ledger.tenants.retire_surplus(template_hash, wanted.get(template_hash, 0), now)
+            self.ledger.tenants.retire_surplus(template_hash, wanted.get(template_hash), now)
             for template_hash in self.ledger.tenants.pooled_templates()
         )

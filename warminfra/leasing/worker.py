@@ -150,9 +150,9 @@ class Worker:
     # ------------------------------------------------------------ work
 
     def _serve(self, server: Server) -> str:
-        if not self._may_make(server, self.settings.hard_cap):
+        if not self.demand.waiting() or not self._may_make(server, self.settings.hard_cap):
             return ""
-        ticket = self.demand.next()
+        ticket = self.demand.next(self.ledger.tenants.reserved())
         if ticket is None:
             return ""
         recipe = self.ledger.recipes.get(ticket.recipe)
@@ -162,9 +162,11 @@ class Worker:
         try:
             self.builder.make(server, recipe, reserved_for=ticket.key_hash)
         except WarminfraError as error:
-            self.demand.put_back(ticket)
             self._could_not_make(error)
             return "trouble"
+        if not self.demand.waits(ticket.key_hash):
+            # It was served otherwise, or went away, meanwhile: then the tenant is for anybody.
+            self.ledger.tenants.unreserve(ticket.key_hash)
         self._last_answer = self.clock.boot()
         return "made for a request"
 

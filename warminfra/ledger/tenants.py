@@ -130,21 +130,22 @@ class Tenants:
             found = tx.execute(select(tenants.c.id).where(*conditions)).scalars().all()
             return sum(retire_in(tx, TenantId(tenant), reason, now) for tenant in found)
 
-    def retire_surplus(self, template_hash: TemplateHash, keep: int, now: datetime) -> int:
+    def retire_surplus(self, template_hash: TemplateHash, keep: int | None, now: datetime) -> int:
         """Retire the newest ready tenants of a template that are more than `keep`; count them.
 
-        Those reserved for a waiting request are not counted and not touched, unless none is wanted.
+        Those reserved for a waiting request are neither counted nor touched, unless `keep` is None:
+        then no recipe may have the template any more.
         """
         ready = select(tenants.c.id).where(
             tenants.c.template_hash == template_hash, tenants.c.state == TenantState.READY
         )
-        if keep:
+        if keep is not None:
             ready = ready.where(tenants.c.reserved_for == "")
         with self._db.write() as tx:
             found = tx.execute(ready.order_by(tenants.c.changed_at)).scalars().all()
             return sum(
                 retire_in(tx, TenantId(tenant), "more than its recipe may have ready", now)
-                for tenant in found[keep:]
+                for tenant in found[keep or 0 :]
             )
 
     def failed(self, tenant: TenantId, next_attempt: float, why: str, *, count: bool) -> None:
@@ -195,9 +196,21 @@ class Tenants:
                 )
             )
 
+    def reserved(self) -> set[str]:
+        """Return the key hashes of the requests for which a tenant is ready or being made."""
+        query = select(tenants.c.reserved_for).where(
+            tenants.c.state.in_(UNLEASED), tenants.c.reserved_for != ""
+        )
+        with self._db.read() as tx:
+            return set(tx.execute(query).scalars())
+
     def unreserve(self, reserved_for: str | None = None) -> int:
         """Give reserved tenants to everybody: those of one waiting request, or all."""
-        query = update(tenants).where(tenants.c.reserved_for != "").values(reserved_for="")
+        query = (
+            update(tenants)
+            .where(tenants.c.state.in_(UNLEASED), tenants.c.reserved_for != "")
+            .values(reserved_for="")
+        )
         if reserved_for is not None:
             query = query.where(tenants.c.reserved_for == reserved_for)
         with self._db.write() as tx:

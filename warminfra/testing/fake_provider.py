@@ -57,6 +57,8 @@ class FakeServer:
     incarnation: int = 0
     lose_next_reply: bool = False
     """The next create is taken, but answered by a timeout: it is applied by `arrive_late`."""
+    hiccup: str = ""
+    """The next call but create ends in a timeout, `before` or `after` it took effect."""
     stuck: bool = False
     """Deletes are answered well and do nothing."""
     _late: list[tuple[float, TenantPlan]] = field(default_factory=list)
@@ -135,7 +137,7 @@ class FakeProvider:
         if realm is None:
             raise ProviderRefused(f"no tenant {ref.id}")
         realm.redirect_uris = tuple(uri.replace(DOMAIN, domain) for uri in client.redirect_uris)
-        self._fault("personalise:after")
+        self._done("personalise:after")
 
     def destroy_tenant(self, ref: TenantRef) -> None:
         self._call("destroy:before")
@@ -145,7 +147,7 @@ class FakeProvider:
             if realm.ref.name == ref.name and realm.ref.id != ref.id:
                 raise ProviderRefused(f"{ref.name} is another tenant's name")
         self._server.delete(ref.id)
-        self._fault("destroy:after")
+        self._done("destroy:after")
 
     def verify_gone(self, ref: TenantRef) -> Sequence[str]:
         self._call("verify")
@@ -172,6 +174,17 @@ class FakeProvider:
         self._fault(point)
         if not self._server.up:
             raise Unreachable("connection refused")
+        if point != "create:before":
+            self._hiccup("before")
+
+    def _done(self, point: str) -> None:
+        self._fault(point)
+        self._hiccup("after")
+
+    def _hiccup(self, when: str) -> None:
+        if self._server.hiccup == when:
+            self._server.hiccup = ""
+            raise OutcomeUnknown("no answer in time")
 
 
 class FakeLauncher:

@@ -1,0 +1,76 @@
+"""A lease for which no tenant is ready: one is made for it, and none is lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.stateful.installation import POOL_MAX, TEMPLATE, Installation
+from warminfra.core.models import Granted, LeaseRequest, Waiting
+from warminfra.core.states import TenantState
+
+REQUEST = LeaseRequest("app", "0123456789abcdef")
+
+
+@pytest.fixture
+def world(migrated_ledger: Path, tmp_path: Path) -> Iterator[Installation]:
+    made = Installation(migrated_ledger, tmp_path)
+    made.settle()
+    yield made
+    made.ledger.close()
+
+
+def pool(world: Installation, size: int) -> None:
+    recipe = world.ledger.recipes.get("app")
+    assert recipe is not None
+    world.ledger.recipes.enroll(replace(recipe, pool_min=size, pool_max=size), TEMPLATE)
+
+
+def reservations(world: Installation) -> set[str]:
+    return world.ledger.tenants.reserved()
+
+
+def test_a_recipe_without_a_pool_gets_its_leases_on_demand(world: Installation) -> None:
+    """With a pool of 0 the tenant made for a request stays until the request has it."""
+    pool(world, 0)
+    world.settle()
+    assert isinstance(world.manager.acquire(REQUEST), Waiting)
+    for _ in range(5):
+        world.step()
+    assert isinstance(world.manager.acquire(REQUEST), Granted)
+
+
+def test_a_request_whose_tenant_was_lost_gets_another(world: Installation) -> None:
+    """A server that dies with the tenant made for a request does not leave the request waiting."""
+    pool(world, 0)
+    world.settle()
+    assert isinstance(world.manager.acquire(REQUEST), Waiting)
+    world.step()
+    (made,) = world.ledger.tenants.in_states((TenantState.READY,))
+    world.ledger.tenants.retire(made.id, "lost by its server", world.clock.wall())
+    for _ in range(5):
+        world.step()
+    assert isinstance(world.manager.acquire(REQUEST), Granted)
+
+
+def test_a_request_served_otherwise_leaves_no_reserved_tenant(world: Installation) -> None:
+    """What is made for a request that got a pooled tenant meanwhile serves anybody."""
+    pool(world, 0)
+    world.settle()
+    assert isinstance(world.manager.acquire(REQUEST), Waiting)
+    world.step()
+    assert reservations(world)
+    (made,) = world.ledger.tenants.in_states((TenantState.READY,))
+    world.ledger.tenants.unreserve()  # as if it were the pool's
+    assert world.demand.next(reservations(world)) is not None
+    world.step()  # another one is made for the request
+    assert reservations(world)
+    world.ledger.tenants.retire(made.id, "makes room", world.clock.wall())
+    pool(world, POOL_MAX)
+    assert isinstance(world.manager.acquire(REQUEST), Granted)
+    world.settle()
+    assert not reservations(world)
+    assert world.ledger.tenants.counts()[TenantState.READY] == POOL_MAX
