@@ -205,7 +205,7 @@ class Installation:
         return found
 
     def provider(self) -> KeycloakProvider:
-        """Return a provider beside the service's own, on the only instance; the caller closes it."""
+        """Return a provider beside the service's own on the only instance; the caller closes it."""
         (access,) = self.access().values()
         installation = json.loads((self.state_dir / "installation.json").read_text())["id"]
         provider = package.connect(access, InstallationId(installation), {})

@@ -12,7 +12,7 @@ from warminfra.core.template import ClientSpec, Template, UserSpec, template_fro
 
 
 def test_a_tenant_id_names_exactly_its_installation() -> None:
-    """`abcdefgh` never takes a tenant of `abcdefgx`, nor of a longer or shorter name, for its own."""
+    """`abcdefgh` never takes a tenant of `abcdefgx`, or of a longer name, for its own."""
     tenant = mint_tenant_id(InstallationId("abcdefgh"), SystemEntropy())
     assert owner_of(tenant) == "abcdefgh"
     assert len(tenant) <= 36, "Keycloak's realm id has 36 characters"

@@ -51,7 +51,7 @@ def kernel() -> Iterator[Finding]:
         yield Finding("ok", "kernel", f"{platform.release()}, pidfd")
     except (OSError, AttributeError) as error:
         yield Finding("warn", "kernel", f"no pidfd: {error}", "use Linux 5.3 or newer")
-    from warminfra.cli.guard import prctl
+    from warminfra.cli.subreaper import prctl
 
     try:
         prctl(1, 0)  # clears a parent-death signal that is not set

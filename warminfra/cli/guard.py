@@ -16,19 +16,18 @@ own, and holds neither the terminal nor the standard streams once CMD runs.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import gc
 import os
 import select
 import signal
 import socket
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 from warminfra.cli.processes import descendants
+from warminfra.cli.subreaper import become_subreaper, die_with_parent, kill_descendants
 
 PASSED_ON = (
     signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
@@ -37,36 +36,6 @@ PASSED_ON = (
 """Signals that `exec` passes on to CMD's group."""
 
 _JOB_CONTROL = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_KILL_PATIENCE = 10.0
-"""Seconds to kill for; what is still there then cannot be killed (another user's, or stuck)."""
-
-
-def prctl(option: int, value: int) -> None:
-    """Call prctl(2). Raises `OSError`."""
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def become_subreaper() -> None:
-    """Make this process the new parent of every orphan below it (Linux 3.4)."""
-    prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def kill_descendants(spare: Collection[int] = ()) -> None:
-    """Kill and reap everything below this process, a subreaper, but the subtrees in `spare`."""
-    deadline = time.monotonic() + _KILL_PATIENCE
-    while (found := descendants(os.getpid(), spare)) and time.monotonic() < deadline:
-        # A process that forks faster than we look is caught in one of the next rounds.
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        time.sleep(0.002)
 
 
 class Guard:
@@ -216,7 +185,7 @@ class _Watch:
                 os.setpgid(0, 0)
                 if terminal:
                     os.tcsetpgrp(0, os.getpid())  # SIGTTOU is ignored here
-                prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                die_with_parent()
                 if os.getppid() != guard:  # it died before it was to signal its death
                     os._exit(1)
                 signal.set_wakeup_fd(-1)
