@@ -32,6 +32,9 @@ MEASURER = InstallationId("benchmrk")
 
 CAPS = "[instances]\nsoft_cap = 600\nhard_cap = 600\nreplace_after = 100000\n"
 
+PATIENCE = 900.0
+"""Seconds; the backlog of a long load is hundreds of teardowns."""
+
 Document = dict[str, Any]
 
 
@@ -71,9 +74,7 @@ class Bench:
 
     def settle(self, ready: int) -> None:
         """Wait until so many tenants are ready and none is being made or taken down."""
-        wait_until(
-            lambda: self._settled(ready), 120.0 + 2.0 * ready, f"{ready} ready tenants", poll=0.1
-        )
+        wait_until(lambda: self._settled(ready), PATIENCE, f"{ready} ready tenants", poll=0.1)
 
     def _settled(self, ready: int) -> bool:
         found = self.client.status()["tenants"]

@@ -17,9 +17,9 @@ from pathlib import Path
 from keycloak.urls_patterns import URL_ADMIN_REALM, URL_ADMIN_REALMS
 
 from benchmarks import bench as shared
-from benchmarks.admin_server import admin_of, admin_server, maker_access
 from benchmarks.bench import CAPS, MEASURER, RECIPE, Bench, Document, mark
 from benchmarks.report import Line, Result, line_p50, line_ratio
+from testbed.admin_server import admin_of, admin_server, maker_access
 from warminfra.core.ids import InstallationId
 from warminfra.core.template import Template
 from warminfra.testing.conformance import plan_for

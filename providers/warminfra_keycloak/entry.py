@@ -37,6 +37,12 @@ class KeycloakPackage:
 
         return external_access(settings, installation)
 
+    def leave(self, settings: Mapping[str, Any], installation: InstallationId) -> None:
+        """Delete our two clients in master of that server, and no more."""
+        from warminfra_keycloak.external import leave_external
+
+        leave_external(settings, installation)
+
     def connect(
         self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]
     ) -> KeycloakProvider:

@@ -1,4 +1,5 @@
-"""A server that is not ours: the admin credentials given for it make our two identities, no more.
+"""A server that is not ours: the admin credentials given for it make our two identities, no more,
+and take them away again.
 
 Invariant: an identity that exists keeps its service account, since the realms that it made hang on
 that; only its secret is renewed. The admin's credentials are used here and kept nowhere.
@@ -19,7 +20,7 @@ from warminfra.core.errors import ConfigInvalid
 from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
 from warminfra.core.secret import Secret
-from warminfra_keycloak.connection import AdminConnection, is_loopback
+from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection, is_loopback
 from warminfra_keycloak.takeover import (
     ServiceAccount,
     looker_of,
@@ -30,6 +31,7 @@ from warminfra_keycloak.takeover import (
 _log = logging.getLogger(__name__)
 _MASTER = {"realm-name": "master"}
 _ADMIN_CLI = "admin-cli"
+_NOT_FOUND = 404
 
 
 def external_access(
@@ -54,6 +56,18 @@ def external_access(
             identity[f"{name}_id"] = Secret(account.client_id)
             identity[f"{name}_secret"] = _renewed(admin, account, draw)
     return ServerAccess(url, identity)
+
+
+def leave_external(settings: Mapping[str, Any], installation: InstallationId) -> None:
+    """Delete maker and looker, of exactly this installation. Raises as `external_access` does."""
+    with closing(_admin(str(settings["url"]).rstrip("/"), settings)) as admin:
+        for account in (maker_of(installation), looker_of(installation)):
+            found = admin.get(
+                URL_ADMIN_CLIENTS.format(**_MASTER), params={"clientId": account.client_id}
+            )
+            for client in found.json():
+                path = URL_ADMIN_CLIENT.format(**_MASTER, id=client["id"])
+                admin.send("DELETE", path, timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,))
 
 
 def _renewed(admin: AdminConnection, account: ServiceAccount, entropy: Entropy) -> Secret:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.installation import Installation
 from warminfra.core.entropy import SystemEntropy
 from warminfra.core.errors import ConfigInvalid, Unreachable
 from warminfra.core.ids import InstallationId, InstanceId, mint_installation_id
@@ -81,3 +82,16 @@ def _launcher(state: Path, cache: Path, installation: InstallationId) -> LocalLa
         cache_dir=cache,
         memory_limit=MEMORY_LIMIT,
     )
+
+
+@pytest.fixture(scope="session")
+def warm(live_cache: Path) -> Iterator[Installation]:
+    """A whole installation with the stand-in's recipe enrolled and tenants ready.
+
+    Tests that share it leave it as they found it: no lease active, the server up.
+    """
+    with Installation.temporary(config="[pool]\nmin = 2\nmax = 3\n") as installation:
+        installation.up()
+        installation.enroll()
+        installation.wait_ready(2)
+        yield installation

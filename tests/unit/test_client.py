@@ -158,3 +158,13 @@ def test_names_cannot_leave_their_place(folder: Path, service: FakeService) -> N
     with Client(folder, admin=True) as admin, pytest.raises(Exception, match="no "):
         admin.unenroll("../leases")
     assert service.requests[0][:2] == ("DELETE", "/v1/recipes/../leases")
+
+
+def test_a_connection_that_the_service_let_go_is_opened_anew(folder: Path) -> None:
+    """A client that was idle for longer than the service keeps connections works on."""
+    with Client(folder) as client:
+        with serving(folder):
+            assert client.alive()
+            first = client.leases()
+        with serving(folder):
+            assert client.leases() == first

@@ -18,10 +18,12 @@ from warminfra.cli.output import DryRun, Output, Plain, Yes, as_json, emit, writ
 from warminfra.cli.processes import same_process, start_time
 from warminfra.cli.progress import Progress
 from warminfra.core.errors import (
+    ConfigInvalid,
     Conflict,
     NoCapacity,
     StorageFull,
     Unreachable,
+    from_code,
 )
 from warminfra.core.models import JsonObject
 
@@ -169,7 +171,9 @@ def _until_ready(
             with contextlib.suppress(Unreachable), session.client() as client:
                 if client.ready():
                     return client.status()
-                phase = _phase(client.status())
+                status = client.status()
+                _give_up_if_hopeless(status, started[0] if started else None)
+                phase = _phase(status)
             if started and started[0].poll() is not None and not _alive():
                 _died(*started)
             if time.monotonic() >= deadline:
@@ -179,6 +183,24 @@ def _until_ready(
                 )
             progress.update(phase)
             time.sleep(_POLL)
+
+
+def _give_up_if_hopeless(status: JsonObject, service: subprocess.Popen[bytes] | None) -> None:
+    """Raise what keeps an instance from starting if only a person can change it.
+
+    The service that this call started, if it did, is ended again: its settings are wrong.
+    """
+    for row in status["instances"]:
+        trouble = row.get("trouble") or {}
+        if trouble.get("code") in (ConfigInvalid.code, Conflict.code):
+            hint = str(trouble["hint"])
+            if service:
+                with session.client(admin=True) as client:
+                    client.shut_down(instances=True)
+                service.wait()
+            else:
+                hint += "; then `warminfra down` and `up`, for the service runs with old settings"
+            raise from_code(str(trouble["code"]), str(trouble["detail"]), hint)
 
 
 def _phase(status: JsonObject) -> str:

@@ -35,8 +35,8 @@ ADMIN_SOCKET = "admin.sock"
 SHORTEST_PAUSE = 0.02
 LONGEST_PAUSE = 0.5
 PAUSE_SHARE = 0.1
-"""Seconds between two questions for a lease, and their share of the time waited so far: a lease is
-had a tenth later than it could have been, at most."""
+"""Seconds between two questions for a lease, and their share of the time waited so far, where the
+service does not say itself when to ask again."""
 
 COMES_BACK = 3.0
 """Seconds in which a socket that nobody serves may be served again (a service being restarted)."""
@@ -105,6 +105,7 @@ class Client:
         started = time.monotonic()
         heard = False
         while True:
+            advised = None
             try:
                 answer = self._connection.request(
                     "POST", "/v1/leases", wish, timeout=max(self._timeout, 1.0)
@@ -114,6 +115,7 @@ class Client:
                 if answer.status not in (202, 503):
                     raise _problem(answer)
                 heard = True
+                advised = answer.body.get("retry_after_s")
                 reason = str(answer.body.get("reason") or answer.body.get("detail") or "no reason")
             except OutcomeUnknown as error:
                 heard = True
@@ -133,8 +135,8 @@ class Client:
                 )
             if on_wait is not None:
                 on_wait(reason)
-            pause = (time.monotonic() - started) * PAUSE_SHARE
-            time.sleep(min(max(pause, SHORTEST_PAUSE), LONGEST_PAUSE, left))
+            pause = advised or max((time.monotonic() - started) * PAUSE_SHARE, SHORTEST_PAUSE)
+            time.sleep(min(pause, LONGEST_PAUSE, left))
 
     def show(self, lease: str, handle: Secret) -> JsonObject:
         """Return the document of an active lease, secrets included."""

@@ -8,6 +8,7 @@ needed here and loads in a fifth of the time of a bigger one; every call of a co
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,7 +97,10 @@ class Connection:
 
     def _connect(self) -> None:
         if self._http.sock is not None:
-            return
+            if not _readable(self._http.sock):
+                return
+            # Nothing was asked, so what can be read is the end: the service let an idle one go.
+            self.close()
         try:
             self._http.connect()
         except PermissionError:
@@ -112,6 +116,10 @@ class Connection:
                 if too_long
                 else "start it: warminfra up",
             ) from None
+
+
+def _readable(sock: socket.socket) -> bool:
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 def _parsed(text: str) -> JsonObject:

@@ -175,6 +175,10 @@ class ProviderPackage(Protocol):
         """Return access to a server that is not ours, if the settings name one."""
         ...
 
+    def leave(self, settings: Mapping[str, Any], installation: InstallationId) -> None:
+        """Take our identities away from that server; fine if there are none."""
+        ...
+
     def connect(
         self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]
     ) -> Provider:

@@ -1,13 +1,17 @@
-"""A server that is not ours: nothing is started, nothing stopped, nothing cleared."""
+"""A server that is not ours: nothing is started, nothing stopped, nothing cleared but our own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from warminfra.core.errors import ConfigInvalid
+import structlog
+
+from warminfra.core.errors import ConfigInvalid, WarminfraError
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import RunningInstance, ServerAccess
 from warminfra.core.ports import Progress
+
+log = structlog.get_logger()
 
 INCARNATION = "external"
 """We never see such a server restart; it counts as one life."""
@@ -17,11 +21,14 @@ class ExternalLauncher:
     """Hands out the access to one external server.
 
     `access` is asked at each `start`, as it may have to make our identities there first; it returns
-    None if the configuration names no such server.
+    None if the configuration names no such server. `leave` takes the identities away.
     """
 
-    def __init__(self, access: Callable[[], ServerAccess | None]) -> None:
+    def __init__(
+        self, access: Callable[[], ServerAccess | None], leave: Callable[[], None]
+    ) -> None:
         self._access = access
+        self._leave = leave
         self._running: RunningInstance | None = None
 
     def prepare(self, progress: Progress) -> None:
@@ -48,8 +55,14 @@ class ExternalLauncher:
         return True
 
     def stop(self, instance: InstanceId, *, discard: bool) -> None:
-        """Let go of it; its tenants are destroyed one by one, by name and id."""
+        """Let go of it, with `discard` for good: our identities there end. Its tenants were
+        destroyed one by one, by name and id."""
         self._running = None
+        if discard:
+            try:
+                self._leave()
+            except WarminfraError as error:
+                log.error("our identities stay on the external server", error=str(error))
 
     def fingerprint(self) -> Mapping[str, str]:
         """Return its address: what it is made of, only the provider can ask."""

@@ -1,4 +1,4 @@
-"""Who waits for a lease: one ticket for each request, first come, first served.
+"""Who waits for a lease: one ticket for each request, first come, first served; and who just came.
 
 A ticket lives as long as its client asks; it is a wish in memory, not a promise: after a restart
 the client's next question makes it anew.
@@ -6,12 +6,21 @@ the client's next question makes it anew.
 
 from __future__ import annotations
 
+import math
 import threading
+from collections import deque
 from collections.abc import Container
 from dataclasses import dataclass, field
+from statistics import median
 
 from warminfra.core.clock import Clock
-from warminfra.leasing.settings import TICKET_PATIENCE
+from warminfra.leasing.settings import LONGEST_RUSH, TICKET_PATIENCE
+
+SOON, LATEST = 0.005, 0.5
+"""Shortest and longest time, in seconds, after which a client is told to ask again."""
+
+OVERDUE_SHARE = 0.1
+"""Once a tenant is overdue: a lease is had a tenth later than it could have been, at most."""
 
 
 @dataclass(slots=True)
@@ -20,6 +29,7 @@ class Ticket:
 
     key_hash: str
     recipe: str
+    begun: float
     asked: float
 
 
@@ -29,15 +39,28 @@ class Demand:
 
     clock: Clock
     _tickets: dict[str, Ticket] = field(default_factory=dict)
+    _spent: deque[float] = field(default_factory=lambda: deque(maxlen=9))
+    _first_taken: float = -math.inf
+    _last_taken: float = -math.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, key_hash: str, recipe: str) -> int:
-        """Enter the queue or say that one still waits; return the place, 1 is next."""
+    def ask(self, key_hash: str, recipe: str) -> tuple[int, float]:
+        """Enter the queue or say that one still waits; return the place, 1 is next, and the seconds
+        after which to ask again: when the tenant should be there, as the last ones went."""
         now = self.clock.boot()
         with self._lock:
-            ticket = self._tickets.setdefault(key_hash, Ticket(key_hash, recipe, now))
+            ticket = self._tickets.setdefault(key_hash, Ticket(key_hash, recipe, now, now))
             ticket.asked = now
-            return list(self._tickets).index(key_hash) + 1
+            place = list(self._tickets).index(key_hash) + 1
+            waited = now - ticket.begun
+            expected = place * median(self._spent) - waited if self._spent else SOON
+            again = expected if expected > 0 else waited * OVERDUE_SHARE
+            return place, min(max(again, SOON), LATEST)
+
+    def made(self, seconds: float) -> None:
+        """Note how long a tenant took that a request waited for."""
+        with self._lock:
+            self._spent.append(seconds)
 
     def next(self, served: Container[str]) -> Ticket | None:
         """Return the first ticket that is not in `served`, the key hashes with a tenant."""
@@ -62,6 +85,20 @@ class Demand:
             for key in silent:
                 del self._tickets[key]
         return silent
+
+    def took(self, pause: float) -> None:
+        """Note that a lease was taken now: the first of a rush if none was within `pause`."""
+        now = self.clock.boot()
+        with self._lock:
+            if now - self._last_taken >= pause:
+                self._first_taken = now
+            self._last_taken = now
+
+    def rush(self, pause: float) -> bool:
+        """Say whether leases are being taken: one within `pause`, and not for too long already."""
+        now = self.clock.boot()
+        with self._lock:
+            return now - self._last_taken < pause and now - self._first_taken < LONGEST_RUSH
 
     def waiting(self) -> int:
         """Return how many requests wait."""

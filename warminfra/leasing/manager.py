@@ -40,15 +40,12 @@ from warminfra.core.secret import Secret
 from warminfra.core.states import LeaseState
 from warminfra.core.template import Template
 from warminfra.leasing.bell import Bell
-from warminfra.leasing.demand import Demand
+from warminfra.leasing.demand import LATEST, Demand
 from warminfra.leasing.fleet import Fleet
 from warminfra.leasing.handle import check_handle, handle_of, hash_key
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate
 from warminfra.ledger import Ledger, NotTaken
-
-ASK_AGAIN = 0.02
-"""Seconds after which a waiting client asks again at first; it slows down by itself."""
 
 
 @dataclass(slots=True)
@@ -182,6 +179,7 @@ class LeaseManager:
         outcome = self.ledger.leases.take(request.recipe, key_hash, self.decide, new_lease, now)
         if isinstance(outcome, NotTaken):
             return self._wait(request, key_hash, outcome)
+        self.demand.took(self.settings.refill_pause)
         if self.demand.done(key_hash):
             # It may have got another tenant than the one that is being made for it.
             self.ledger.tenants.unreserve(key_hash)
@@ -198,11 +196,11 @@ class LeaseManager:
                 f"{request.recipe} may not share an instance: {outcome.decision.reason}",
                 hint="dedicated servers are not available yet; `warminfra status` shows the gate",
             )
-        place = self.demand.ask(key_hash, request.recipe)
+        place, again = self.demand.ask(key_hash, request.recipe)
         self.bell.ring()
         trouble = self.fleet.trouble()
         reason = trouble or "no tenant is ready; one is being made"
-        return Waiting(reason, place, 0.5 if trouble else ASK_AGAIN)
+        return Waiting(reason, place, LATEST if trouble else again)
 
     def _again(self, lease: Lease, request: LeaseRequest) -> Granted:
         if lease.recipe != request.recipe:

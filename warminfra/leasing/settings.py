@@ -10,6 +10,9 @@ CREATE_TIMEOUT = 30.0
 TICKET_PATIENCE = 10.0
 """A waiting request that has not asked again for so long has lost its place."""
 
+LONGEST_RUSH = 0.5
+"""Refill waits for no longer, however many leases are taken one after the other."""
+
 QUARANTINE_AFTER = 6
 """Failed teardowns after which a tenant is in quarantine."""
 
@@ -27,6 +30,9 @@ class LeasingSettings:
     """Live tenants of one instance above which nothing is made."""
     replace_after: int = 1000
     """Tenants made on one instance after which it is replaced."""
+    refill_pause: float = 0.0
+    """Time without a lease taken before the pool is refilled behind it: those who lease at once
+    need the server, and the processors, themselves."""
     sweep_every: float = 60.0
     health_every: float = 5.0
     hung_after: float = 30.0

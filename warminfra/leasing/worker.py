@@ -30,6 +30,9 @@ from warminfra.ledger import Ledger
 
 log = structlog.get_logger()
 
+IDLE = 0.5
+"""Seconds between two looks at what may be due by the clock: retries, sweep, health."""
+
 Connect = Callable[[RunningInstance], Provider]
 
 
@@ -50,6 +53,8 @@ class Worker:
     settings: LeasingSettings
     server: Server | None = None
     """The reconciled server; None while it is down or not yet trusted."""
+    trouble: WarminfraError | None = None
+    """Why the last start failed; None once it has started."""
     _next_sweep: float = 0.0
     _next_start: float = 0.0
     _next_make: float = 0.0
@@ -71,6 +76,11 @@ class Worker:
         except Unreachable as error:
             self._doubt(error)
             return "trouble"
+
+    def idle(self) -> float:
+        """Return the seconds after which to look again if no bell rings."""
+        pause = self.settings.refill_pause
+        return pause if self.demand.rush(pause) else IDLE
 
     def _work(self, server: Server) -> str:
         state = self._state()
@@ -100,12 +110,13 @@ class Worker:
             self.sweeper.reconcile(server)
         except WarminfraError as error:
             self._failed_starts += 1
+            self.trouble = error
             delay = min(2.0**self._failed_starts, 60.0)
             self._next_start = self.clock.boot() + delay
             self._progress(f"failed, next try in {delay:.0f} s: {error}")
             log.error("instance did not start", instance=self.instance, error=error.message)
             return "start failed"
-        self._failed_starts = 0
+        self._failed_starts, self.trouble = 0, None
         self.server = server
         self._last_answer = self.clock.boot()
         self._next_sweep = self.clock.boot() + self.settings.sweep_every
@@ -159,11 +170,13 @@ class Worker:
         if recipe is None:
             self.demand.done(ticket.key_hash)
             return "unenrolled"
+        begun = self.clock.boot()
         try:
             self.builder.make(server, recipe, reserved_for=ticket.key_hash)
         except WarminfraError as error:
             self._could_not_make(error)
             return "trouble"
+        self.demand.made(self.clock.boot() - begun)
         if not self.demand.waits(ticket.key_hash):
             # It was served otherwise, or went away, meanwhile: then the tenant is for anybody.
             self.ledger.tenants.unreserve(ticket.key_hash)
@@ -181,6 +194,8 @@ class Worker:
         return "teardown put off"
 
     def _refill(self, server: Server) -> str:
+        if self.demand.rush(self.settings.refill_pause):
+            return ""
         if self.pool.retire_unwanted():
             return "retired"
         if not self._may_make(server, self.settings.soft_cap):

@@ -35,6 +35,9 @@ from warminfra.service.installation import Installation, open_installation
 PROVIDERS = "warminfra.providers"
 """The entry-point group in which provider packages are found."""
 
+REFILL_PAUSE = 0.05
+"""Seconds; a lease's own call to the server (its domain) takes 15 ms on an idle one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -82,7 +85,10 @@ def compose(settings: Settings, *, provider_name: str = "keycloak") -> Parts:
     options = section_mapping(settings.keycloak)
     launcher: Launcher
     if settings.keycloak.url:
-        launcher = ExternalLauncher(lambda: package.external(options, installation.id))
+        launcher = ExternalLauncher(
+            lambda: package.external(options, installation.id),
+            lambda: package.leave(options, installation.id),
+        )
     else:
         launcher = LocalLauncher(
             package.distribution(options),
@@ -150,6 +156,7 @@ def _leasing_settings(settings: Settings) -> LeasingSettings:
         hard_cap=settings.instances.hard_cap,
         replace_after=settings.instances.replace_after,
         disk_reserve=settings.service.disk_reserve,
+        refill_pause=REFILL_PAUSE,
     )
 
 

@@ -19,7 +19,7 @@ from warminfra.service.composition import Parts
 log = structlog.get_logger()
 
 TICK = 0.5
-"""Seconds between two looks of the reaper, and of an idle worker at its server."""
+"""Seconds between two looks of the reaper."""
 
 AFTER_ERROR = 2.0
 JOIN = 120.0
@@ -119,7 +119,7 @@ class Loops:
         while not self._stopping.is_set() and worker.instance in self._parts.fleet.workers:
             did = self._guarded(f"worker {worker.instance}", worker.step)
             if not did:
-                heard = bell.wait(heard, TICK)
+                heard = bell.wait(heard, worker.idle())
 
     def _guarded(self, name: str, step: Callable[[], str | None]) -> str | None:
         try:

@@ -6,6 +6,7 @@ import os
 from datetime import datetime
 
 from warminfra import __version__
+from warminfra.core.errors import WarminfraError
 from warminfra.core.models import Instance, JsonObject, Lease, Recipe, Tenant
 from warminfra.core.states import InstanceState, TenantState
 from warminfra.leasing.settings import QUARANTINE_AFTER
@@ -92,11 +93,16 @@ def _instance_row(parts: Parts, row: Instance) -> JsonObject:
         "kind": row.kind,
         "state": row.state,
         "note": row.note,
+        "trouble": _trouble(worker.trouble) if worker and worker.trouble else None,
         "made": row.made,
         "live": parts.ledger.instances.live_tenants(row.id),
         "url": server.running.access.base_url if server else "",
         "created_at": _time(row.created_at),
     }
+
+
+def _trouble(error: WarminfraError) -> JsonObject:
+    return {"code": error.code, "detail": error.message, "hint": error.hint}
 
 
 def status(parts: Parts, uptime: float) -> JsonObject:

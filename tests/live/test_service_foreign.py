@@ -1,0 +1,91 @@
+"""A server that is not ours: what others made there is neither touched nor counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keycloak.urls_patterns import URL_ADMIN_CLIENTS, URL_ADMIN_REALM, URL_ADMIN_REALMS
+
+from testbed.admin_server import admin_of, admin_server
+from testbed.installation import Installation, wait_until
+from tests.live.test_service_lease import give_back, take
+from warminfra.core.models import ServerAccess
+
+pytestmark = pytest.mark.live
+
+MASTER = {"realm-name": "master"}
+FOREIGN = ("prod", "wi", "wi-aaaaaaaa-0123456789abcdefghijklmnop")
+"""Somebody's realm, and two that are called like ours."""
+
+
+@pytest.fixture(scope="module")
+def theirs(live_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerAccess]:
+    """A server with an admin of its own and realms of others."""
+    with (
+        admin_server(tmp_path_factory.mktemp("theirs"), live_cache) as access,
+        closing(admin_of(access)) as admin,
+    ):
+        for name in FOREIGN:
+            realm = {"realm": name, "enabled": True, "attributes": {"whose": "theirs"}}
+            admin.send("POST", URL_ADMIN_REALMS, json=realm, timeout=60)
+        yield access
+
+
+def realms(access: ServerAccess) -> dict[str, dict[str, Any]]:
+    """Return every realm of the server in full, by name."""
+    with closing(admin_of(access)) as admin:
+        listed = admin.get(URL_ADMIN_REALMS, params={"briefRepresentation": "true"}).json()
+        return {
+            realm["realm"]: admin.get(
+                URL_ADMIN_REALM.format(**{"realm-name": realm["realm"]})
+            ).json()
+            for realm in listed
+        }
+
+
+def clients_of_master(access: ServerAccess) -> list[str]:
+    """Return the ids of all clients of master."""
+    with closing(admin_of(access)) as admin:
+        found = admin.get(URL_ADMIN_CLIENTS.format(**MASTER)).json()
+    return sorted(client["clientId"] for client in found)
+
+
+def test_a_guest_takes_what_it_brought_and_nothing_else(
+    theirs: ServerAccess, tmp_path: Path
+) -> None:
+    """Leases work on an external server; after `down --purge` it is as it was: realm by realm, and
+    in master's clients, our own two identities included.
+
+    A realm that carries the name of one of our tenants, but not its internal id, stays.
+    """
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text(theirs.identity["admin_secret"].reveal())
+    config = (
+        f'[pool]\nmin = 1\nmax = 1\n[keycloak]\nurl = "{theirs.base_url}"\n'
+        f'admin_client_id = "{theirs.identity["admin_id"].reveal()}"\n'
+        f'admin_client_secret_file = "{secret}"\n'
+    )
+    before, clients = realms(theirs), clients_of_master(theirs)
+    with Installation.temporary(config=config) as guest:
+        guest.up()
+        guest.enroll()
+        guest.wait_ready(1)
+        first = take(guest, "--domain", "docs.ci.example")
+        give_back(guest, first)
+        impostor = {"realm": first["tenant"], "enabled": True}
+        with closing(admin_of(theirs)) as admin:
+            admin.send("POST", URL_ADMIN_REALMS, json=impostor, timeout=60)
+        take(guest)  # held by a run that forgets it
+        wait_until(lambda: guest.tenants()["ready"] == 1, 30.0, "a tenant in the pool")
+        there = realms(theirs)
+        assert len(there) == len(before) + 3, "the impostor, the lease, the pool"
+        guest.run("down", "--purge", "--yes")
+    after = realms(theirs)
+    assert after.pop(first["tenant"])["id"] == there[first["tenant"]]["id"]
+    assert after == before
+    assert clients_of_master(theirs) == sorted([*clients, f"{first['tenant']}-realm"])
