@@ -13,7 +13,7 @@ demo: $(VENV)/.ready host
 	$(BIN)/python -m testbed.demo
 
 test: $(VENV)/.ready host
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak" --numprocesses 2 --dist loadgroup
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
