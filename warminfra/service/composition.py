@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -99,7 +100,7 @@ def compose(settings: Settings, *, provider_name: str = "keycloak") -> Parts:
             management_port=settings.keycloak.management_port,
             memory_limit=settings.keycloak.memory_limit,
         )
-    leasing = _leasing_settings(settings)
+    leasing = leasing_settings(settings)
     fingerprint = Fingerprint(launcher, settings.sharing)
     gate = Gate(_policy(settings), fingerprint.digest)
     demand = Demand(clock)
@@ -147,14 +148,21 @@ def compose(settings: Settings, *, provider_name: str = "keycloak") -> Parts:
     )
 
 
-def _leasing_settings(settings: Settings) -> LeasingSettings:
+def leasing_settings(settings: Settings) -> LeasingSettings:
+    """Return the lease machine's numbers.
+
+    An instance gets no successor where there can only be one: on ports that are fixed, and on a
+    server that is not ours.
+    """
+    keycloak = settings.keycloak
+    only_one = keycloak.url or keycloak.http_port or keycloak.management_port
     return LeasingSettings(
         ttl=settings.leases.ttl.total_seconds(),
         max_ttl=settings.leases.max_ttl.total_seconds(),
         grace=settings.leases.grace.total_seconds(),
         soft_cap=settings.instances.soft_cap,
         hard_cap=settings.instances.hard_cap,
-        replace_after=settings.instances.replace_after,
+        replace_after=sys.maxsize if only_one else settings.instances.replace_after,
         disk_reserve=settings.service.disk_reserve,
         refill_pause=REFILL_PAUSE,
     )
