@@ -11,6 +11,7 @@ import pytest
 from tests.stateful.installation import POOL_MAX, TEMPLATE, Installation
 from warminfra.core.models import Granted, LeaseRequest, Waiting
 from warminfra.core.states import TenantState
+from warminfra.leasing.worker import BACKLOG
 
 REQUEST = LeaseRequest("app", "0123456789abcdef")
 
@@ -74,3 +75,20 @@ def test_a_request_served_otherwise_leaves_no_reserved_tenant(world: Installatio
     world.settle()
     assert not reservations(world)
     assert world.ledger.tenants.counts()[TenantState.READY] == POOL_MAX
+
+
+def test_requests_without_end_do_not_starve_teardown(world: Installation) -> None:
+    """While clients take and return leases without a pause, the teardowns keep up."""
+    pool(world, 0)
+    world.settle()
+    served = [0, 0]
+    for _ in range(200):
+        for client in (0, 1):
+            request = replace(REQUEST, key=f"client {client} lease {served[client]:06d}")
+            outcome = world.manager.acquire(request)
+            if isinstance(outcome, Granted):
+                world.manager.release(outcome.lease.id, outcome.handle.reveal())
+                served[client] += 1
+        world.step()
+        assert world.ledger.tenants.counts()[TenantState.RETIRING] <= BACKLOG + 2
+    assert sum(served) > 5 * BACKLOG

@@ -49,7 +49,8 @@ def test_a_client_is_told_to_come_when_its_tenant_should_be_there(
 def test_a_rush_ends_with_a_pause(demand: Demand, clock: ManualClock) -> None:
     """While leases follow one another there is a rush; after a pause there is none."""
     assert not demand.rush(PAUSE)
-    demand.took(PAUSE)
+    assert demand.took(PAUSE), "the first one wakes whoever refills"
+    assert not demand.took(PAUSE)
     assert demand.rush(PAUSE)
     clock.advance(PAUSE)
     assert not demand.rush(PAUSE)

@@ -86,13 +86,15 @@ class Demand:
                 del self._tickets[key]
         return silent
 
-    def took(self, pause: float) -> None:
-        """Note that a lease was taken now: the first of a rush if none was within `pause`."""
+    def took(self, pause: float) -> bool:
+        """Note that a lease was taken now; say whether it is the first within `pause`."""
         now = self.clock.boot()
         with self._lock:
-            if now - self._last_taken >= pause:
+            first = now - self._last_taken >= pause
+            if first:
                 self._first_taken = now
             self._last_taken = now
+            return first
 
     def rush(self, pause: float) -> bool:
         """Say whether leases are being taken: one within `pause`, and not for too long already."""

@@ -179,11 +179,11 @@ class LeaseManager:
         outcome = self.ledger.leases.take(request.recipe, key_hash, self.decide, new_lease, now)
         if isinstance(outcome, NotTaken):
             return self._wait(request, key_hash, outcome)
-        self.demand.took(self.settings.refill_pause)
         if self.demand.done(key_hash):
             # It may have got another tenant than the one that is being made for it.
             self.ledger.tenants.unreserve(key_hash)
-        self.bell.ring()
+        if self.demand.took(self.settings.refill_pause):
+            self.bell.ring()
         return Granted(
             outcome.lease, outcome.tenant, outcome.recipe, handle_of(outcome.lease.id, self.seal)
         )

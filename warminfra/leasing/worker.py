@@ -1,15 +1,16 @@
 """The one hand that works on an instance: brings it up, makes, destroys, sweeps.
 
 Everything that creates or deletes on a server goes through its worker, one step after the other:
-a request that waits goes before teardown, teardown before refill. `step` does one thing and says
-what, so that a test can drive it; a thread calls it in a loop.
+a request that waits goes before teardown, teardown before refill; but requests without end do not
+keep teardown from its turn, for every realm that lives makes the next one dearer. `step` does one
+thing and says what, so that a test can drive it; a thread calls it in a loop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -18,7 +19,7 @@ from warminfra.core.errors import Unreachable, WarminfraError
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import RunningInstance
 from warminfra.core.ports import Launcher, Provider
-from warminfra.core.states import InstanceState
+from warminfra.core.states import InstanceState, TenantState
 from warminfra.leasing.builder import Builder
 from warminfra.leasing.demand import Demand
 from warminfra.leasing.pool import Pool
@@ -29,6 +30,9 @@ from warminfra.leasing.teardown import Teardown
 from warminfra.ledger import Ledger
 
 log = structlog.get_logger()
+
+BACKLOG = 8
+"""Tenants in teardown from which on every second step is a teardown, however many requests wait."""
 
 IDLE = 0.5
 """Seconds between two looks at what may be due by the clock: retries, sweep, health."""
@@ -61,7 +65,8 @@ class Worker:
     _failed_starts: int = 0
     _last_answer: float = 0.0
     _next_health: float = 0.0
-    _steps: int = field(default=0)
+    _served: bool = False
+    """Whether the last step made a tenant for a request."""
 
     def step(self) -> str:
         """Do the next thing; return its name, or "" if there is nothing to do now."""
@@ -87,7 +92,8 @@ class Worker:
         if state is InstanceState.DRAINING:
             return self._tear_down(server)
         return (
-            self._serve(server)
+            self._take_turns(server)
+            or self._serve(server)
             or self._tear_down(server)
             or self._refill(server)
             or self._sweep(server)
@@ -160,6 +166,14 @@ class Worker:
 
     # ------------------------------------------------------------ work
 
+    def _take_turns(self, server: Server) -> str:
+        """After a request was served, tear one down if many wait for that."""
+        if not self._served:
+            return ""
+        self._served = False
+        waiting = self.ledger.tenants.counts()[TenantState.RETIRING]
+        return self._tear_down(server) if waiting >= BACKLOG else ""
+
     def _serve(self, server: Server) -> str:
         if not self.demand.waiting() or not self._may_make(server, self.settings.hard_cap):
             return ""
@@ -181,6 +195,7 @@ class Worker:
             # It was served otherwise, or went away, meanwhile: then the tenant is for anybody.
             self.ledger.tenants.unreserve(ticket.key_hash)
         self._last_answer = self.clock.boot()
+        self._served = True
         return "made for a request"
 
     def _tear_down(self, server: Server) -> str:
