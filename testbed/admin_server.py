@@ -7,30 +7,18 @@ service account is made, which holds master's role `admin`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from keycloak.urls_patterns import (
-    URL_ADMIN_CLIENT,
-    URL_ADMIN_CLIENT_SECRETS,
-    URL_ADMIN_CLIENTS,
-)
+from keycloak.urls_patterns import URL_ADMIN_CLIENT_SECRETS, URL_ADMIN_CLIENTS
 
-from warminfra.core.entropy import SystemEntropy
 from warminfra.core.ids import InstallationId, InstanceId
 from warminfra.core.models import ServerAccess
 from warminfra.core.secret import Secret
 from warminfra.instances.local import LocalLauncher
-from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
+from warminfra_keycloak.connection import AdminConnection
 from warminfra_keycloak.distribution import KeycloakDistribution
-from warminfra_keycloak.takeover import (
-    BOOTSTRAP_CLIENT,
-    ServiceAccount,
-    make_service_account,
-    maker_of,
-    rekey,
-    renew_client_secrets,
-)
+from warminfra_keycloak.takeover import ServiceAccount, looker_of, maker_of, take_over
 
 ADMIN_CLIENT = "plain-admin"
 _MASTER = {"realm-name": "master"}
@@ -41,15 +29,8 @@ class _KeepsAdmin(KeycloakDistribution):
     def take_over(
         self, base_url: str, bootstrap: Secret, installation: InstallationId
     ) -> Mapping[str, Secret]:
-        with closing(AdminConnection(base_url, BOOTSTRAP_CLIENT, bootstrap)) as admin:
-            rekey(admin)
-            renew_client_secrets(admin, keep=BOOTSTRAP_CLIENT)
-            account = ServiceAccount(ADMIN_CLIENT, realm_roles=("admin",))
-            secret = make_service_account(admin, account, SystemEntropy())
-            (client,) = admin.get(_clients(), params={"clientId": BOOTSTRAP_CLIENT}).json()
-            path = URL_ADMIN_CLIENT.format(**_MASTER, id=client["id"])
-            admin.send("DELETE", path, timeout=SLOW_TIMEOUT)
-        return {"admin_id": Secret(ADMIN_CLIENT), "admin_secret": secret}
+        account = ServiceAccount(ADMIN_CLIENT, realm_roles=("admin",))
+        return take_over(base_url, bootstrap, installation, further={"admin": account})
 
 
 @contextmanager
@@ -81,8 +62,8 @@ def maker_access(
 ) -> ServerAccess:
     """Return the identities that a service made for itself on the server, asked of the admin."""
     identity: dict[str, Secret] = {}
-    maker = maker_of(installation).client_id
-    for name, client_id in (("maker", maker), ("looker", maker.replace("-maker", "-looker"))):
+    for name, account in (("maker", maker_of(installation)), ("looker", looker_of(installation))):
+        client_id = account.client_id
         (client,) = admin.get(_clients(), params={"clientId": client_id}).json()
         path = URL_ADMIN_CLIENT_SECRETS.format(**_MASTER, id=client["id"])
         identity[f"{name}_id"] = Secret(client_id)

@@ -14,6 +14,8 @@ from warminfra.core.models import ServerAccess
 from warminfra.core.template import ClientSpec, Template, UserSpec
 
 if TYPE_CHECKING:
+    from warminfra_keycloak.audit.distribution import AuditedDistribution
+    from warminfra_keycloak.audit.surface import KeycloakSurface
     from warminfra_keycloak.distribution import KeycloakDistribution
     from warminfra_keycloak.provider import KeycloakProvider
 
@@ -42,6 +44,18 @@ class KeycloakPackage:
         from warminfra_keycloak.external import leave_external
 
         leave_external(settings, installation)
+
+    def audited(self, settings: Mapping[str, Any]) -> AuditedDistribution:
+        """Return the distribution for scratch servers, whose copies keep an auditor."""
+        from warminfra_keycloak.audit.distribution import AuditedDistribution
+
+        return AuditedDistribution(settings)
+
+    def surface(self, access: ServerAccess) -> KeycloakSurface:
+        """Return a scratch server as the prover sees it."""
+        from warminfra_keycloak.audit.surface import KeycloakSurface
+
+        return KeycloakSurface(access)
 
     def connect(
         self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]

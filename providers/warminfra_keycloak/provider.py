@@ -199,8 +199,12 @@ class KeycloakProvider:
 
     def _realms(self) -> list[tuple[str, str]]:
         """Return internal id and name of every realm that the maker made and that exists."""
+        # With cold caches the server loads every realm for this answer.
         response = self._maker.get(
-            URL_ADMIN_REALMS, params={"briefRepresentation": "true"}, allow=(_FORBIDDEN,)
+            URL_ADMIN_REALMS,
+            params={"briefRepresentation": "true"},
+            timeout=SLOW_TIMEOUT,
+            allow=(_FORBIDDEN,),
         )
         if response.status_code == _FORBIDDEN:
             # The answer to an identity that manages no realm at all.

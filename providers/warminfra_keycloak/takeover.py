@@ -79,18 +79,24 @@ def take_over(
     bootstrap: Secret,
     installation: InstallationId,
     entropy: Entropy | None = None,
+    further: Mapping[str, ServiceAccount] | None = None,
 ) -> Mapping[str, Secret]:
     """Re-key master, make maker and looker, end the bootstrap client; about 2 s.
 
-    Returns `maker_id`, `maker_secret`, `looker_id`, `looker_secret`. Raises as `AdminConnection`
-    does, and `Internal` if the old keys or the bootstrap client survived.
+    Returns `maker_id`, `maker_secret`, `looker_id`, `looker_secret`, and the same for the `further`
+    accounts, which only servers that no run uses have. Raises as `AdminConnection` does, and
+    `Internal` if the old keys or the bootstrap client survived.
     """
     draw = entropy or SystemEntropy()
     identity: dict[str, Secret] = {}
     with closing(AdminConnection(base_url, BOOTSTRAP_CLIENT, bootstrap)) as admin:
         rekey(admin)
         renew_client_secrets(admin, keep=BOOTSTRAP_CLIENT)
-        accounts = {"maker": maker_of(installation), "looker": looker_of(installation)}
+        accounts = {
+            "maker": maker_of(installation),
+            "looker": looker_of(installation),
+            **(further or {}),
+        }
         for name, account in accounts.items():
             identity[f"{name}_id"] = Secret(account.client_id)
             identity[f"{name}_secret"] = make_service_account(admin, account, draw)

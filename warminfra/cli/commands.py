@@ -48,6 +48,7 @@ COMMANDS: Sequence[Command] = (
     Command("quarantine ls", "quarantine", "ls", "warminfra quarantine ls"),
     Command("quarantine retry", "quarantine", "retry", "warminfra quarantine retry"),
     Command("quarantine force", "quarantine", "force", "warminfra quarantine force ID --dry-run"),
+    Command("audit", "audit", "audit", "warminfra audit --profile smoke --report evidence"),
     Command("approve", "review", "approve", 'warminfra approve VERDICT --why "read the evidence"'),
     Command("revert", "review", "revert", 'warminfra revert --why "saw another run\'s user"'),
     Command("lift", "review", "lift", "warminfra lift"),

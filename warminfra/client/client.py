@@ -168,6 +168,11 @@ class Client:
         """Return the enrolled recipes."""
         return list(self._call("GET", "/v1/recipes")["recipes"])
 
+    def verdicts(self) -> list[JsonObject]:
+        """Return how audits ended, oldest first."""
+        found: list[JsonObject] = self._call("GET", "/v1/verdicts")["verdicts"]
+        return found
+
     def status(self) -> JsonObject:
         """Return what runs."""
         return self._call("GET", "/v1/status")
@@ -214,6 +219,10 @@ class Client:
     def force_gone(self, tenant: str) -> JsonObject:
         """Declare a quarantined tenant gone by hand."""
         return self._call("POST", f"/v1/quarantine/{quote(tenant, safe='')}/force")
+
+    def record_verdict(self, verdict: Mapping[str, Any]) -> JsonObject:
+        """Record how an audit ended; `verdict` is the content of its `verdict.json`."""
+        return self._call("POST", "/v1/verdicts", verdict)
 
     def approve(self, verdict: str, *, by: str, why: str = "") -> JsonObject:
         """Record a reviewer's approval of a verdict."""

@@ -7,17 +7,21 @@ tenant is retired; one whose outcome is unknown is never adopted.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from warminfra.core.clock import Clock
 from warminfra.core.entropy import Entropy
 from warminfra.core.errors import OutcomeUnknown, WarminfraError
 from warminfra.core.ids import InstallationId, TenantId, mint_tenant_id, tenant_name
-from warminfra.core.models import Recipe, TenantPlan, TenantRef
+from warminfra.core.models import Recipe, TenantMaterial, TenantPlan, TenantRef
+from warminfra.core.template import Template
 from warminfra.leasing.material import draw_material
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import CREATE_TIMEOUT
 from warminfra.ledger import Ledger
+
+Draw = Callable[[Template, TenantId, Entropy], TenantMaterial]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,14 @@ class Builder:
     clock: Clock
     entropy: Entropy
     installation: InstallationId
+    draw: Draw = draw_material
+    """Draws a tenant's secrets; the prover plants its faults here."""
 
     def make(self, server: Server, recipe: Recipe, reserved_for: str = "") -> TenantId:
         """Make a ready tenant on `server`; raises what the provider raised, after retiring it."""
         template = self.ledger.recipes.template(recipe.template_hash)
         tenant = mint_tenant_id(self.installation, self.entropy)
-        material = draw_material(template, tenant, self.entropy)
+        material = self.draw(template, tenant, self.entropy)
         timeout = server.provider.capabilities().transaction_timeout
         now = self.clock.wall()
         self.ledger.tenants.intend(

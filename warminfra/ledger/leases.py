@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from warminfra.core.ids import InstanceId, TenantId
 from warminfra.core.models import Decision, Lease, Recipe, SharingFacts, Tenant
@@ -190,7 +190,10 @@ class Leases:
 
 
 def _pick(tx: Connection, recipe: Recipe, key_hash: str) -> Tenant | None:
-    """Choose the tenant to lease: ours if one was made for us, else the oldest that is free."""
+    """Choose the tenant to lease: ours if one was made for us, else the oldest that is free.
+
+    In the order of an index, so that it costs the same from a pool of ten and of hundreds.
+    """
     query = (
         select(tenants)
         .join(instances, instances.c.id == tenants.c.instance)
@@ -200,7 +203,7 @@ def _pick(tx: Connection, recipe: Recipe, key_hash: str) -> Tenant | None:
             tenants.c.reserved_for.in_(("", key_hash)),
             instances.c.state == InstanceState.READY,
         )
-        .order_by(case((tenants.c.reserved_for == key_hash, 0), else_=1), tenants.c.changed_at)
+        .order_by(tenants.c.reserved_for.desc(), tenants.c.changed_at)
         .limit(1)
     )
     row = tx.execute(query).mappings().first()

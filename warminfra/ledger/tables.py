@@ -100,7 +100,13 @@ tenants = Table(
     Column("changed_at", UtcTime, nullable=False),
     Column("made_ms", Float, nullable=False, default=0.0),
 )
-Index("ix_tenants_state_template_hash", tenants.c.state, tenants.c.template_hash)
+Index(
+    "ix_tenants_pick",
+    tenants.c.state,
+    tenants.c.template_hash,
+    tenants.c.reserved_for.desc(),
+    tenants.c.changed_at,
+)
 Index("ix_tenants_instance_state", tenants.c.instance, tenants.c.state)
 
 leases = Table(

@@ -10,12 +10,18 @@ from fastapi import APIRouter
 from warminfra.config.settings import section_mapping
 from warminfra.core.errors import Conflict, NotFound, Usage
 from warminfra.core.ids import TenantId, VerdictId
-from warminfra.core.models import JsonObject, Recipe
+from warminfra.core.models import JsonObject, Recipe, Verdict
 from warminfra.recipes.reader import read_recipe
 from warminfra.service import views
 from warminfra.service.composition import Parts
 from warminfra.service.loops import Loops
-from warminfra.service.schemas import EnrollBody, RetryBody, ShutdownBody, WordBody
+from warminfra.service.schemas import (
+    EnrollBody,
+    RetryBody,
+    ShutdownBody,
+    VerdictBody,
+    WordBody,
+)
 
 ShutDown = Callable[[bool, bool], None]
 
@@ -69,6 +75,24 @@ def build_router(parts: Parts, loops: Loops, shut_down: ShutDown) -> APIRouter:
             )
         ledger.tenants.gone(row.id, parts.clock.wall())
         return {"id": tenant, "state": "gone"}
+
+    @router.post("/v1/verdicts", status_code=201, summary="Record how an audit ended")
+    def record(body: VerdictBody) -> JsonObject:
+        if ledger.sharing.verdict(VerdictId(body.id)) is not None:
+            raise Conflict(f"verdict {body.id} is recorded already")
+        verdict = Verdict(
+            id=VerdictId(body.id),
+            outcome=body.outcome,
+            profile=body.profile,
+            lease_class=body.lease_class,
+            fingerprint=body.fingerprint,
+            features=frozenset(body.features),
+            findings=tuple(body.findings),
+            created_at=parts.clock.wall(),
+        )
+        ledger.sharing.record(verdict)
+        parts.manager.bell.ring()
+        return views.verdict_row(parts, verdict)
 
     @router.post("/v1/verdicts/{verdict}/approve", summary="A reviewer approves a verdict")
     def approve(verdict: str, body: WordBody) -> JsonObject:

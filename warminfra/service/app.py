@@ -111,6 +111,13 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
         rows = [views.recipe_row(parts, recipe) for recipe in parts.ledger.recipes.all()]
         return {"schema": "warminfra.recipes/v1", "recipes": rows}
 
+    @app.get("/v1/verdicts", summary="List how audits ended")
+    def verdicts() -> JsonObject:
+        rows = [
+            views.verdict_row(parts, verdict) for verdict in parts.ledger.sharing.facts().verdicts
+        ]
+        return {"schema": "warminfra.verdicts/v1", "verdicts": rows}
+
     @app.get("/v1/status", summary="What runs, and why leases are served as they are")
     def status() -> JsonObject:
         return views.status(parts, time.monotonic() - started)

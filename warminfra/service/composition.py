@@ -18,10 +18,11 @@ from warminfra.core.ports import Launcher, Provider, ProviderPackage
 from warminfra.instances.external import ExternalLauncher
 from warminfra.instances.local import LocalLauncher
 from warminfra.instances.processes import SystemProcesses
-from warminfra.leasing.builder import Builder
+from warminfra.leasing.builder import Builder, Draw
 from warminfra.leasing.demand import Demand
 from warminfra.leasing.fleet import Fleet
 from warminfra.leasing.manager import LeaseManager
+from warminfra.leasing.material import draw_material
 from warminfra.leasing.pool import Pool
 from warminfra.leasing.reaper import Reaper
 from warminfra.leasing.settings import LeasingSettings
@@ -76,13 +77,18 @@ def provider_package(name: str) -> ProviderPackage:
     return package
 
 
-def compose(settings: Settings, *, provider_name: str = "keycloak") -> Parts:
-    """Build the parts; nothing runs yet. The caller holds the state directory's lock."""
+def compose(
+    settings: Settings, *, package: ProviderPackage | None = None, draw: Draw = draw_material
+) -> Parts:
+    """Build the parts; nothing runs yet. The caller holds the state directory's lock.
+
+    `package` and `draw` are for the prover, which decorates them on a scratch installation.
+    """
     clock, entropy = SystemClock(), SystemEntropy()
     state_dir = settings.service.state_dir
     installation = open_installation(state_dir, entropy)
     ledger = Ledger.open(state_dir / "ledger.db")
-    package = provider_package(provider_name)
+    package = package or provider_package("keycloak")
     options = section_mapping(settings.keycloak)
     launcher: Launcher
     if settings.keycloak.url:
@@ -104,7 +110,7 @@ def compose(settings: Settings, *, provider_name: str = "keycloak") -> Parts:
     fingerprint = Fingerprint(launcher, settings.sharing)
     gate = Gate(_policy(settings), fingerprint.digest)
     demand = Demand(clock)
-    builder = Builder(ledger, clock, entropy, installation.id)
+    builder = Builder(ledger, clock, entropy, installation.id, draw)
     teardown = Teardown(ledger, clock, entropy, leasing)
     pool = Pool(ledger, clock, leasing, gate)
     sweeper = Sweeper(ledger, clock, leasing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -52,6 +54,18 @@ class WordBody(_Body):
 
     by: str = Field(min_length=1, max_length=200)
     why: str = Field("", max_length=2000)
+
+
+class VerdictBody(BaseModel):
+    """How an audit ended: the fields of `verdict.json` that the gate reads; others are let be."""
+
+    id: str = Field(min_length=4, max_length=40)
+    outcome: Literal["approve", "revert", "inconclusive"]
+    profile: Literal["smoke", "standard", "soak"]
+    lease_class: Literal["user", "admin"]
+    fingerprint: str = Field(min_length=64, max_length=64)
+    features: list[str]
+    findings: list[str]
 
 
 class ShutdownBody(_Body):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from warminfra import __version__
 from warminfra.core.errors import WarminfraError
-from warminfra.core.models import Instance, JsonObject, Lease, Recipe, Tenant
+from warminfra.core.models import Instance, JsonObject, Lease, Recipe, Tenant, Verdict
 from warminfra.core.states import InstanceState, TenantState
 from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.leasing.sharing import UNPROVEN
@@ -101,6 +101,21 @@ def _instance_row(parts: Parts, row: Instance) -> JsonObject:
     }
 
 
+def verdict_row(parts: Parts, verdict: Verdict) -> JsonObject:
+    """Return a verdict, and whether it is of this very installation."""
+    return {
+        "id": verdict.id,
+        "outcome": verdict.outcome,
+        "profile": verdict.profile,
+        "lease_class": verdict.lease_class,
+        "fingerprint": verdict.fingerprint,
+        "current": verdict.fingerprint == parts.fingerprint.digest(),
+        "features": sorted(verdict.features),
+        "findings": list(verdict.findings),
+        "created_at": _time(verdict.created_at),
+    }
+
+
 def _trouble(error: WarminfraError) -> JsonObject:
     return {"code": error.code, "detail": error.message, "hint": error.hint}
 
@@ -117,6 +132,7 @@ def status(parts: Parts, uptime: float) -> JsonObject:
         "installation": parts.installation.id,
         "pid": os.getpid(),
         "uptime_s": round(uptime, 3),
+        "fingerprint": parts.fingerprint.digest(),
         "policy": {
             "policy": sharing.policy,
             "min_profile": sharing.min_profile,

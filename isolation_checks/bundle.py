@@ -1,0 +1,85 @@
+"""The evidence: a folder with verdict, report, trace and inventory, and the digest of each file.
+
+No secret is in it: replies are canonical, and what is tried is named by its kind. `verify` says
+which file was changed after the fact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from isolation_checks.events import Event, Phase
+from isolation_checks.reports.junit import junit
+from isolation_checks.reports.markdown import report
+from isolation_checks.verdict import Outcome
+from warminfra.core.errors import NotFound, StorageFull
+
+SUMS = "SHA256SUMS"
+
+
+def write(
+    folder: Path,
+    verdict: Mapping[str, Any],
+    head: dict[str, str],
+    events: Sequence[Event],
+    outcome: Outcome,
+    inventory: Mapping[str, Sequence[str]],
+) -> None:
+    """Write the bundle. Raises `StorageFull`."""
+    trace = "".join(
+        json.dumps({"event": type(event).__name__, **asdict(event)}, ensure_ascii=False) + "\n"
+        for event in events
+        if not isinstance(event, Phase)
+    )
+    files = {
+        "verdict.json": json.dumps(verdict, indent=1, ensure_ascii=False) + "\n",
+        "report.md": report(head, events, outcome),
+        "junit.xml": junit(events),
+        "trace.ndjson": trace,
+        "inventory.json": json.dumps(inventory, indent=1) + "\n",
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        sums = [f"{_digest(folder / name)}  {name}\n" for name in files]
+        (folder / SUMS).write_text("".join(sums))
+    except OSError as error:
+        raise StorageFull(
+            f"cannot write the evidence to {folder}: {error.strerror}",
+            hint="free space, or give another folder with --report",
+        ) from None
+
+
+def verify(folder: Path) -> list[str]:
+    """Return a line for each file that is not as it was written. Raises `NotFound`."""
+    try:
+        lines = (folder / SUMS).read_text().splitlines()
+    except OSError:
+        raise NotFound(
+            f"{folder} holds no {SUMS}", hint="give a folder that `warminfra audit` wrote"
+        ) from None
+    wrong = []
+    for entry in lines:
+        digest, _, name = entry.partition("  ")
+        file = folder / name
+        if not file.is_file():
+            wrong.append(f"{name} is missing")
+        elif _digest(file) != digest:
+            wrong.append(f"{name} was changed")
+    known = {entry.partition("  ")[2] for entry in lines} | {SUMS}
+    wrong += [
+        f"{file.name} does not belong to it"
+        for file in sorted(folder.iterdir())
+        if file.name not in known
+    ]
+    return wrong
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

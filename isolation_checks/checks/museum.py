@@ -1,0 +1,47 @@
+"""X7: what was a lease's is worth nothing once it is over, nowhere and never again."""
+
+from __future__ import annotations
+
+from isolation_checks.checks.authority import ends
+from isolation_checks.events import Finding
+from isolation_checks.world import World, witness
+
+
+class Museum:
+    """Credentials of a dead lease, replayed at its own place, at a later lease, and at master."""
+
+    name = "museum"
+    channels = ("X7",)
+
+    def run(self, world: World) -> None:
+        """One lease lives, is seen to live, and dies; then all that it had is tried."""
+        surface = world.scratch.surface
+        dead = world.attacker()
+        for credential in dead.credentials:
+            cells = [cell for cell in surface.cells(credential.kind) if not ends(cell)]
+            if not any(world.works(cell, credential, dead.lease) for cell in cells):
+                raise AssertionError(f"no positive control passed for the {credential.kind}")
+        world.scratch.release(dead.lease)
+        later = world.victim()
+        before = surface.digest(later)
+        for credential in dead.credentials:
+            for cell in surface.cells(credential.kind):
+                places = [(dead.lease, "its own dead lease"), *world.targets(cell, later)]
+                for target, where in places:
+                    crossed = world.crosses(cell, credential, target, where)
+                    if crossed:
+                        world.report(
+                            Finding(
+                                "X7",
+                                self.name,
+                                witness(cell, where),
+                                f"the {credential.kind} of a released lease is told from a forged "
+                                f"one at {cell.verb} {cell.endpoint} of {where}",
+                                crossed,
+                            )
+                        )
+        if surface.digest(later) != before:
+            detail = "a dead lease's credentials changed what is inside a later lease"
+            world.report(Finding("X7", self.name, "a later lease changed", detail))
+        world.end()
+        world.scratch.release(later)

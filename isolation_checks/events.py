@@ -1,0 +1,102 @@
+"""What the engine tells while it works: frozen values, made once, consumed by every report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHANNELS = {
+    "X1": "authority bleed: a credential of one lease works elsewhere",
+    "X2": "artifact replay: a one-shot artifact redeemed elsewhere",
+    "X3": "replay-cache interference",
+    "X4": "shared keys or secrets",
+    "X5": "id collision from one template",
+    "X6": "residue after release",
+    "X7": "resurrection: a dead lease's credential works",
+    "X8": "cookie or browser session bleed",
+    "X9": "control-plane interference",
+    "X10": "noisy neighbour",
+    "X11": "server-wide state changed by a tenant",
+    "X12": "oracle on what is inside another tenant",
+    "X13": "host escape",
+    "X14": "privilege growth inside a lease",
+    "X15": "shared directory",
+    "X16": "the lease manager itself",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What is done now, for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One attempt. `outcome`: refused, works (at its owner), mute (proves nothing), crossed."""
+
+    program: int
+    cell: str
+    target: str
+    outcome: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something crossed. `witness` names the behaviour: endpoint, verb, credential, target."""
+
+    channel: str
+    check: str
+    witness: str
+    detail: str
+    trace: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return what a reviewer accepts it by."""
+        return f"{self.channel}:{self.witness}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A check came to its end on the system as it is. `controls`: positive controls that passed."""
+
+    check: str
+    channels: tuple[str, ...]
+    attempts: int
+    controls: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A mutant was planted and looked for. `killed_by` is empty if nothing saw it."""
+
+    mutant: str
+    title: str
+    channel: str
+    killed_by: str
+    witness: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program of the independent sampler ran."""
+
+    number: int
+    seed: int
+    steps: tuple[str, ...]
+    crossed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A check, a mutant or a program could not be carried through: never a pass."""
+
+    where: str
+    what: str
+
+
+Event = Phase | Tried | Finding | Checked | Planted | Program | Trouble

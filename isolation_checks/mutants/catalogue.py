@@ -1,0 +1,57 @@
+"""Every mutant that there is, and those that cannot be made here, with the reason."""
+
+from __future__ import annotations
+
+from isolation_checks.mutants import drawn, keycloak, manager, taken_down
+from isolation_checks.mutants.base import Mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "M10", "one signing key in every tenant", "X4", keycloak.after_create(keycloak.same_key())
+    ),
+    Mutant("M12", "one client secret for all", "X4", drawn.spoiled(drawn.one_client_secret)),
+    Mutant("M12b", "one client, id and secret, for all", "X1", drawn.spoiled(drawn.same_client)),
+    Mutant(
+        "M14",
+        "client secret derived from public facts",
+        "X4",
+        drawn.spoiled(drawn.secret_from_the_id),
+    ),
+    Mutant(
+        "M15",
+        "same password of the same user everywhere",
+        "X1",
+        drawn.spoiled(drawn.same_passwords),
+    ),
+    Mutant(
+        "M21",
+        "management client left in master",
+        "X6",
+        taken_down.half_done(keycloak.client_left_in_master, clean=keycloak.take_client_away),
+    ),
+    Mutant(
+        "M22",
+        "disabled instead of deleted",
+        "X6",
+        taken_down.half_done(keycloak.disabled, clean=taken_down.destroy),
+    ),
+    Mutant(
+        "M23",
+        "only users deleted",
+        "X7",
+        taken_down.half_done(keycloak.only_users, clean=taken_down.destroy),
+    ),
+    Mutant(
+        "M24",
+        "a teardown that does nothing is taken for done",
+        "X7",
+        taken_down.half_done(taken_down.nothing, clean=taken_down.destroy),
+    ),
+    Mutant("M44", "A's handle works on B's lease", "X16", manager.any_handle),
+    Mutant(
+        "M50",
+        "a leased user administers its realm",
+        "X14",
+        keycloak.after_create(keycloak.users_administer),
+    ),
+)

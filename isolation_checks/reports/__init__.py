@@ -1,0 +1,1 @@
+"""Reports: each consumes the same events and the same outcome, and knows no other."""

@@ -1,0 +1,42 @@
+"""What a person sees while an audit runs: phases, findings as they come, mutants, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from isolation_checks.events import Checked, Event, Finding, Phase, Planted, Trouble
+from isolation_checks.verdict import Outcome
+
+Say = Callable[[str], None]
+
+
+def line(event: Event) -> str:
+    """Return the event in one line, "" for what is not for people."""
+    match event:
+        case Phase(text):
+            return f"→ {text}"
+        case Finding():
+            return f"  CROSSED {event.name}: {event.detail}"
+        case Checked(check, _, attempts, controls, seconds):
+            return f"  {check}: {attempts} attempts, {controls} controls passed, {seconds:.1f} s"
+        case Planted(mutant, title, channel, killed_by, _, seconds):
+            end = f"seen by {killed_by}" if killed_by else "NOT SEEN"
+            return f"  {mutant} ({channel}, {title}): {end}, {seconds:.1f} s"
+        case Trouble(where, what):
+            return f"  TROUBLE {where}: {what}"
+    return ""
+
+
+def summary(outcome: Outcome) -> list[str]:
+    """Return the verdict in a few lines."""
+    lines = [f"verdict: {outcome.outcome}"]
+    lines += [f"  {reason}" for reason in outcome.reasons]
+    if outcome.accepted:
+        lines.append("accepted by the reviewer: " + ", ".join(outcome.accepted))
+    lines.append(
+        f"{outcome.programs} programs: a rate above {outcome.bound:.1%} is excluded with 95 % "
+        "confidence, for programs drawn as these"
+    )
+    lines.append(f"covered: {', '.join(outcome.covered) or 'nothing'}")
+    lines.append(f"not covered: {', '.join(outcome.not_covered)}")
+    return lines

@@ -1,0 +1,100 @@
+"""What an audit ends with. Pure: events in, verdict out.
+
+`approve` needs all of it: nothing crossed that the reviewer has not accepted by name, every check
+ran with positive controls, every channel that is claimed killed a mutant in this audit, the planned
+programs ran, and nothing went wrong. `revert` needs a violation that was seen again on a virgin
+server. Everything else is `inconclusive`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from isolation_checks.events import (
+    CHANNELS,
+    Checked,
+    Event,
+    Finding,
+    Planted,
+    Program,
+    Tried,
+    Trouble,
+)
+from isolation_checks.sampler import bound
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict with what it rests on."""
+
+    outcome: str
+    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    accepted: tuple[str, ...]
+    confirmed: tuple[str, ...]
+    covered: tuple[str, ...]
+    """Channels whose probe was seen to fire on a mutant in this audit."""
+    not_covered: tuple[str, ...]
+    programs: int
+    bound: float
+    cells_tried: int
+    mutants: tuple[Planted, ...] = field(default=())
+
+
+def judge(
+    events: Sequence[Event], *, planned: int, confirmed: frozenset[str], accepted: frozenset[str]
+) -> Outcome:
+    """Return the outcome of an audit that told `events`."""
+    findings = tuple(event for event in events if isinstance(event, Finding))
+    troubles = [event for event in events if isinstance(event, Trouble)]
+    planted = tuple(event for event in events if isinstance(event, Planted))
+    checked = [event for event in events if isinstance(event, Checked)]
+    programs = [event for event in events if isinstance(event, Program)]
+    tried = {event.cell for event in events if isinstance(event, Tried)}
+    covered = _covered(checked, planted)
+    open_findings = [finding for finding in findings if finding.name not in accepted]
+
+    doubts = [f"{trouble.where}: {trouble.what}" for trouble in troubles]
+    doubts += [
+        f"mutant {mutant.mutant} ({mutant.title}) was not seen"
+        for mutant in planted
+        if not mutant.killed_by
+    ]
+    doubts += [
+        f"check {check.check} had no positive control" for check in checked if not check.controls
+    ]
+    if not checked or not covered:
+        doubts.append("no check ran, or none was seen to fire")
+    if len(programs) < planned:
+        doubts.append(f"{len(programs)} of {planned} programs ran")
+    unconfirmed = [finding for finding in open_findings if finding.name not in confirmed]
+    doubts += [f"{finding.name} was not seen again on a virgin server" for finding in unconfirmed]
+
+    certain = [finding for finding in open_findings if finding.name in confirmed]
+    if certain:
+        outcome, reasons = "revert", [f"{one.name}: {one.detail}" for one in certain]
+    elif doubts:
+        outcome, reasons = "inconclusive", doubts
+    else:
+        outcome, reasons = "approve", []
+    clean = [program for program in programs if not program.crossed]
+    return Outcome(
+        outcome=outcome,
+        reasons=tuple(reasons),
+        findings=findings,
+        accepted=tuple(one.name for one in findings if one.name in accepted),
+        confirmed=tuple(sorted(confirmed)),
+        covered=covered,
+        not_covered=tuple(channel for channel in CHANNELS if channel not in covered),
+        programs=len(programs),
+        bound=bound(len(programs)) if len(clean) == len(programs) else 1.0,
+        cells_tried=len(tried),
+        mutants=planted,
+    )
+
+
+def _covered(checked: Sequence[Checked], planted: Sequence[Planted]) -> tuple[str, ...]:
+    ran = {channel for check in checked if check.controls for channel in check.channels}
+    fired = {mutant.channel for mutant in planted if mutant.killed_by}
+    return tuple(channel for channel in CHANNELS if channel in ran & fired)

@@ -1,0 +1,92 @@
+"""Takes out of an answer what differs from call to call and tells an attacker nothing.
+
+What stays: status, names of fields, error codes and texts, titles and messages of pages, names of
+cookies, path and parameter names of a redirect. A test feeds it pairs that must, and must not, be
+told apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from warminfra.core.audit import Reply
+
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TENANT = re.compile(r"wi-[a-z2-9]{8}-[a-z2-9]+")
+_LEASE = re.compile(r"\b[a-z2-9]{8}-[a-z2-9]{20,}\b")
+_OPAQUE = re.compile(r"\b(?=[\w-]*\d)[\w-]{24,}\b")
+_TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
+_SAID = re.compile(
+    r'(?:id="input-error[^"]*"|kc-feedback-text|id="kc-error-message")[^>]*>(.*?)<', re.S
+)
+_FORM = re.compile(r'<form id="([^"]+)"')
+
+_TIMES = frozenset({"exp", "iat", "auth_time", "nbf", "expires_in", "refresh_expires_in", "time"})
+
+
+def canonical(response: httpx.Response) -> Reply:
+    """Return the canonical answer."""
+    parts = [_body(response)]
+    if "location" in response.headers:
+        parts.append("→ " + _location(response.headers["location"]))
+    if "www-authenticate" in response.headers:
+        parts.append("auth " + scrub(response.headers["www-authenticate"]))
+    cookies = sorted({cookie.name for cookie in response.cookies.jar if cookie.value})
+    if cookies:
+        parts.append("cookies " + " ".join(cookies))
+    told = frozenset(_TENANT.findall(response.text))
+    return Reply(response.status_code, " | ".join(part for part in parts if part), told)
+
+
+def scrub(text: str) -> str:
+    """Replace tokens, ids and names of tenants by what they are."""
+    for pattern, name in (
+        (_JWT, "JWT"),
+        (_UUID, "ID"),
+        (_TENANT, "TENANT"),
+        (_LEASE, "LEASE"),
+        (_OPAQUE, "OPAQUE"),
+    ):
+        text = pattern.sub(name, text)
+    return text
+
+
+def _body(response: httpx.Response) -> str:
+    kind = response.headers.get("content-type", "")
+    if "json" in kind:
+        try:
+            return json.dumps(_json(response.json()), sort_keys=True)
+        except ValueError:
+            return "broken JSON"
+    if "html" in kind:
+        title = _TITLE.search(response.text)
+        said = [found.strip() for found in _SAID.findall(response.text)]
+        forms = _FORM.findall(response.text)
+        heading = scrub(title.group(1).strip()) if title else ""
+        return f"page {heading!r} forms {forms} says {[scrub(line) for line in said]}"
+    return scrub(response.text)
+
+
+def _json(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _json(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_json(inner, key) for inner in value]
+    if key in _TIMES:
+        return "TIME"
+    return scrub(value) if isinstance(value, str) else value
+
+
+def _location(url: str) -> str:
+    parts = urlsplit(url)
+    query = {**parse_qs(parts.query), **parse_qs(parts.fragment)}
+    shown = [
+        f"{name}={query[name][0]}" if name.startswith("error") else name for name in sorted(query)
+    ]
+    return scrub(parts.path) + "?" + "&".join(shown)

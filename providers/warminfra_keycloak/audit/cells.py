@@ -1,0 +1,261 @@
+"""Where a credential can be tried on Keycloak, and how.
+
+The endpoints of the protocol are written out; those of the admin API are taken from
+`keycloak.urls_patterns`, so that a new one is covered when the library knows it. Verbs that change
+something are tried with a body that would show in the tenant's digest.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from keycloak import urls_patterns
+
+from warminfra.core.audit import Cell, Credential
+from warminfra.core.models import JsonObject
+from warminfra_keycloak.audit.holder import asks, header
+
+ACCESS, REFRESH, OFFLINE, ID = "access token", "refresh token", "offline token", "id token"
+CODE, SECRET, PASSWORD, COOKIE = "code", "client secret", "password", "session cookie"
+ADMIN = "admin token"
+
+BEARERS = (ACCESS, REFRESH, OFFLINE, ID, ADMIN)
+LOGIN_FORM = "login form"
+"""Two requests: the page, whose client is public, and the form on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes: a realm, and what is known of its insides."""
+
+    base: str
+    realm: str
+    lease: JsonObject | None
+
+    @property
+    def oidc(self) -> str:
+        return f"{self.base}/realms/{self.realm}/protocol/openid-connect"
+
+
+Make = Callable[[httpx.Client, Credential, Target], httpx.Request]
+
+
+def cells(kind: str) -> list[Cell]:
+    """Return the cells of a kind of credential, in a fixed order."""
+    found = [Cell(kind, verb, name) for verb, name, kinds, _ in _PROTOCOL if kind in kinds]
+    if kind == PASSWORD:
+        found.append(Cell(kind, "POST", LOGIN_FORM))
+    if kind in (ACCESS, ADMIN):
+        found += [Cell(kind, "GET", path, _server_wide(path)) for path in _ADMIN_PATHS]
+        found += [Cell(kind, verb, path, _server_wide(path)) for verb, path, _ in _CHANGES]
+    return found
+
+
+def request(
+    http: httpx.Client, cell: Cell, credential: Credential, target: Target
+) -> httpx.Request:
+    """Return the request that tries the credential in the cell."""
+    for verb, name, _, make in _PROTOCOL:
+        if (verb, name) == (cell.verb, cell.endpoint):
+            return make(http, credential, target)
+    body = next((b for v, p, b in _CHANGES if (v, p) == (cell.verb, cell.endpoint)), None)
+    return http.build_request(
+        cell.verb,
+        f"{target.base}/{_fill(cell.endpoint, target)}",
+        headers=_bearer(credential),
+        json=body,
+    )
+
+
+# ---------------------------------------------------------------- the admin API
+
+_NO_PLACE = ("{authorization-endpoint}",)
+_ADMIN_PATHS = sorted(
+    {
+        path
+        for name, path in vars(urls_patterns).items()
+        if name.startswith("URL_ADMIN_") and not any(part in path for part in _NO_PLACE)
+    }
+)
+
+_CHANGES: tuple[tuple[str, str, Any], ...] = (
+    ("POST", urls_patterns.URL_ADMIN_REALMS, {"realm": "intruder", "enabled": True}),
+    ("POST", urls_patterns.URL_ADMIN_USERS, {"username": "intruder", "enabled": True}),
+    ("POST", urls_patterns.URL_ADMIN_CLIENTS, {"clientId": "intruder", "enabled": True}),
+    ("POST", urls_patterns.URL_ADMIN_REALM_ROLES, {"name": "intruder"}),
+    ("POST", urls_patterns.URL_ADMIN_GROUPS, {"name": "intruder"}),
+    ("POST", urls_patterns.URL_ADMIN_CLIENT_SECRETS, None),
+    ("POST", urls_patterns.URL_ADMIN_CLIENT_INITIAL_ACCESS, {"count": 1, "expiration": 60}),
+    ("PUT", urls_patterns.URL_ADMIN_REALM, {"displayName": "intruder"}),
+    ("PUT", urls_patterns.URL_ADMIN_CLIENT, {"description": "intruder"}),
+    ("DELETE", urls_patterns.URL_ADMIN_CLIENT, None),
+    ("POST", "admin/realms/{realm-name}/logout-all", None),
+    ("POST", "admin/realms/{realm-name}/push-revocation", None),
+    ("DELETE", urls_patterns.URL_ADMIN_REALM, None),
+)
+
+
+def _server_wide(path: str) -> bool:
+    return "{realm-name}" not in path
+
+
+def _fill(pattern: str, target: Target) -> str:
+    names = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
+    inside = _inside(pattern, target)
+    return pattern.format(**{name: inside.get(name, "00000000") for name in names})
+
+
+def _inside(pattern: str, target: Target) -> Mapping[str, str]:
+    """Return the real ids of the target, as the worst attacker would know them."""
+    known = {"realm-name": target.realm, "role-name": f"default-roles-{target.realm}"}
+    objects = (target.lease or {}).get("audit", {})
+    if re.search(r"/clients/\{id\}", pattern):
+        known["id"] = objects.get("client", "00000000")
+    elif re.search(r"/users/\{id\}", pattern):
+        known["id"] = objects.get("user", "00000000")
+    return known
+
+
+# ---------------------------------------------------------------- the protocol's endpoints
+
+
+def _bearer(credential: Credential) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credential.value.reveal()}"}
+
+
+def _client(credential: Credential) -> dict[str, str]:
+    """Return the client authentication that the attacker has: its own."""
+    return {name: credential.context[name].reveal() for name in ("client_id", "client_secret")}
+
+
+def _get(path: str) -> Make:
+    def make(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+        url = f"{target.base}/realms/{target.realm}/{path}"
+        return http.build_request("GET", url, headers=_bearer(credential))
+
+    return make
+
+
+def _introspect(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    data = {"token": credential.value.reveal(), **_client(credential)}
+    return http.build_request("POST", f"{target.oidc}/token/introspect", data=data)
+
+
+def _revoke(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    data = {"token": credential.value.reveal(), **_client(credential)}
+    return http.build_request("POST", f"{target.oidc}/revoke", data=data)
+
+
+def _refresh(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    data = {
+        "grant_type": "refresh_token",
+        "refresh_token": credential.value.reveal(),
+        **_client(credential),
+    }
+    return http.build_request("POST", f"{target.oidc}/token", data=data)
+
+
+def _redeem(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    data = {
+        "grant_type": "authorization_code",
+        "code": credential.value.reveal(),
+        "redirect_uri": credential.context["redirect_uri"].reveal(),
+        **_client(credential),
+    }
+    return http.build_request("POST", f"{target.oidc}/token", data=data)
+
+
+def _exchange(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    data = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token": credential.value.reveal(),
+        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        **_client(credential),
+    }
+    return http.build_request("POST", f"{target.oidc}/token", data=data)
+
+
+def _logout_hint(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    params = {"id_token_hint": credential.value.reveal()}
+    return http.build_request("GET", f"{target.oidc}/logout", params=params)
+
+
+def _client_grant(grant: str) -> Make:
+    def make(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+        data = {
+            "grant_type": grant,
+            "client_id": credential.context["client_id"].reveal(),
+            "client_secret": credential.value.reveal(),
+            "refresh_token": "none",
+            "code": "none",
+        }
+        return http.build_request("POST", f"{target.oidc}/token", data=data)
+
+    return make
+
+
+def _par(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    data = {
+        "client_secret": credential.value.reveal(),
+        "client_id": credential.context["client_id"].reveal(),
+        "redirect_uri": credential.context["redirect_uri"].reveal(),
+        "response_type": "code",
+        "scope": "openid",
+    }
+    return http.build_request("POST", f"{target.oidc}/ext/par/request", data=data)
+
+
+def _password_grant(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    data = {
+        "grant_type": "password",
+        "username": credential.context["username"].reveal(),
+        "password": credential.value.reveal(),
+        **_client(credential),
+    }
+    return http.build_request("POST", f"{target.oidc}/token", data=data)
+
+
+def _single_sign_on(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    """The cookies of one realm at another's authorization endpoint, whose client is public."""
+    cookies = {name: secret.reveal() for name, secret in credential.context.items()}
+    params = public_request(target) | {"prompt": "none"}
+    return http.build_request(
+        "GET", f"{target.oidc}/auth", params=params, headers={"Cookie": header(cookies)}
+    )
+
+
+def public_request(target: Target) -> dict[str, str]:
+    """Return the query of an authorization request that anybody may make at the target."""
+    if target.lease is not None:
+        return asks(target.lease)
+    return {
+        "client_id": "security-admin-console",
+        "redirect_uri": f"{target.base}/admin/master/console/",
+        "response_type": "code",
+        "scope": "openid",
+        "code_challenge_method": "S256",
+        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",  # of RFC 7636
+    }
+
+
+_PROTOCOL: tuple[tuple[str, str, tuple[str, ...], Make], ...] = (
+    ("GET", "userinfo", BEARERS, _get("protocol/openid-connect/userinfo")),
+    ("GET", "account", BEARERS, _get("account/?userProfileMetadata=true")),
+    ("GET", "account sessions", (ACCESS, ADMIN), _get("account/sessions")),
+    ("POST", "introspection", BEARERS, _introspect),
+    ("POST", "revocation", (REFRESH, OFFLINE), _revoke),
+    ("POST", "token, refresh", (REFRESH, OFFLINE), _refresh),
+    ("POST", "token, code", (CODE,), _redeem),
+    ("POST", "token, exchange", (ACCESS, ADMIN), _exchange),
+    ("GET", "logout by hint", (ID,), _logout_hint),
+    ("POST", "token, client credentials", (SECRET,), _client_grant("client_credentials")),
+    ("POST", "token, client's refresh", (SECRET,), _client_grant("refresh_token")),
+    ("POST", "pushed authorization request", (SECRET,), _par),
+    ("POST", "token, password", (PASSWORD,), _password_grant),
+    ("GET", "authorization by cookie", (COOKIE,), _single_sign_on),
+)

@@ -1,0 +1,292 @@
+"""Keycloak as the prover sees it. Works on scratch servers, which keep an auditor's identity.
+
+Invariant: what a credential is tried with is what its holder has; the auditor's identity serves
+the looks (keys, digest, inventory) and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from keycloak.urls_patterns import (
+    URL_ADMIN_CLIENT_SESSION_STATS,
+    URL_ADMIN_CLIENTS,
+    URL_ADMIN_COMPONENTS,
+    URL_ADMIN_KEYS,
+    URL_ADMIN_REALM,
+    URL_ADMIN_REALM_ROLES,
+    URL_ADMIN_REALM_ROLES_COMPOSITE_REALM_ROLE,
+    URL_ADMIN_REALMS,
+    URL_ADMIN_USERS,
+)
+
+from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.entropy import SystemEntropy
+from warminfra.core.errors import OutcomeUnknown, Unreachable
+from warminfra.core.models import JsonObject, ServerAccess
+from warminfra.core.secret import Secret
+from warminfra_keycloak.audit import cells as places
+from warminfra_keycloak.audit.canonical import canonical
+from warminfra_keycloak.audit.holder import (
+    asks,
+    code_in,
+    fill_in,
+    header,
+    login,
+    redirect_of,
+    tokens,
+)
+from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
+
+AUDITOR = "auditor"
+_TIMEOUT = 20.0
+_MASTER = {"realm-name": "master"}
+
+
+class KeycloakSurface:
+    """`AuditSurface` of one scratch server."""
+
+    def __init__(self, access: ServerAccess) -> None:
+        self._base = access.base_url
+        self._http = httpx.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
+        self._admin = AdminConnection(
+            access.base_url,
+            access.identity[f"{AUDITOR}_id"].reveal(),
+            access.identity[f"{AUDITOR}_secret"],
+        )
+        self._entropy = SystemEntropy()
+
+    # ------------------------------------------------------------ what a holder has
+
+    def mint(self, lease: JsonObject) -> Sequence[Credential]:
+        """Log in twice (once for an offline token) and return all that came of it."""
+        client = _client(lease)
+        browser = login(self._http, lease)
+        found = tokens(self._http, lease, browser.code)
+        offline = login(self._http, lease, "openid offline_access")
+        lasting = tokens(self._http, lease, offline.code)
+        tenant = lease["tenant"]
+        cookies = {name: Secret(value) for name, value in browser.cookies.items()}
+        credentials = [
+            Credential(places.ACCESS, tenant, Secret(found["access_token"]), client),
+            Credential(places.REFRESH, tenant, Secret(found["refresh_token"]), client),
+            Credential(places.ID, tenant, Secret(found["id_token"]), client),
+            Credential(places.OFFLINE, tenant, Secret(lasting["refresh_token"]), client),
+            Credential(places.SECRET, tenant, Secret(lease["client"]["secret"]), client),
+            Credential(places.COOKIE, tenant, cookies["KEYCLOAK_IDENTITY"], cookies),
+            self._code(lease, cookies),
+        ]
+        credentials += [
+            Credential(
+                places.PASSWORD,
+                tenant,
+                Secret(user["password"]),
+                {**client, "username": Secret(user["username"])},
+            )
+            for user in lease["users"][:1]
+        ]
+        if "admin" in lease:
+            credentials.append(self._admin_token(lease))
+        return credentials
+
+    def again(self, credential: Credential, lease: JsonObject) -> Credential:
+        """Return a fresh code by the session's cookies; what can be used twice is its own twin."""
+        if credential.kind != places.CODE:
+            return credential
+        cookies = {name: secret for name, secret in credential.context.items() if name.isupper()}
+        return self._code(lease, cookies)
+
+    def never_valid(self, credential: Credential) -> Credential:
+        """Return one of the same form: the signature of another, or other random characters."""
+        value = credential.value.reveal()
+        context = dict(credential.context)
+        if credential.kind == places.COOKIE:
+            context = {
+                name: Secret(_forged(secret.reveal(), self._entropy))
+                for name, secret in context.items()
+            }
+        return Credential(
+            credential.kind,
+            credential.tenant,
+            Secret(_forged(value, self._entropy)),
+            context,
+            credential.one_shot,
+        )
+
+    # ------------------------------------------------------------ trying it
+
+    def cells(self, kind: str) -> Sequence[Cell]:
+        return places.cells(kind)
+
+    def attempt(self, cell: Cell, credential: Credential, target: JsonObject | None) -> Reply:
+        """Send it. Raises `OutcomeUnknown` if no answer comes."""
+        realm = realm_of(target) if target else "master"
+        place = places.Target(self._base, realm, target)
+        try:
+            if cell.endpoint == places.LOGIN_FORM:
+                return self._by_form(credential, place)
+            return canonical(self._http.send(places.request(self._http, cell, credential, place)))
+        except httpx.HTTPError as error:
+            raise OutcomeUnknown(f"{cell}: {type(error).__name__}") from error
+
+    # ------------------------------------------------------------ looks
+
+    def keys(self, lease: JsonObject) -> frozenset[str]:
+        """Return key ids and public keys of every key of the realm."""
+        found = self._get(URL_ADMIN_KEYS, realm_of(lease))["keys"]
+        return frozenset(
+            text for key in found for text in (key["kid"], key.get("publicKey")) if text
+        )
+
+    def digest(self, lease: JsonObject) -> str:
+        """Return the digest of realm, users, clients, roles, key providers and sessions."""
+        realm = realm_of(lease)
+        state = {
+            "realm": self._get(URL_ADMIN_REALM, realm),
+            "users": _sorted(self._get(URL_ADMIN_USERS, realm)),
+            "clients": _sorted(self._get(URL_ADMIN_CLIENTS, realm)),
+            "roles": _sorted(self._get(URL_ADMIN_REALM_ROLES, realm)),
+            "components": _sorted(self._get(URL_ADMIN_COMPONENTS, realm)),
+            "sessions": _sorted(self._get(URL_ADMIN_CLIENT_SESSION_STATS, realm)),
+        }
+        return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+    def roles(self, lease: JsonObject) -> Mapping[str, frozenset[str]]:
+        """Return the roles in the token of each user, without the defaults of any realm."""
+        found = {}
+        for number, user in enumerate(lease["users"]):
+            only = {**lease, "users": [lease["users"][number]]}
+            answer = tokens(self._http, only, login(self._http, only).code)
+            found[user["username"]] = frozenset(_roles_in(answer["access_token"], realm_of(lease)))
+        return found
+
+    def inventory(self) -> Mapping[str, frozenset[str]]:
+        """Return realms, and in master clients, users, roles, parts of `admin`, components."""
+        realms = self._admin.get(
+            URL_ADMIN_REALMS, params={"briefRepresentation": "true"}, timeout=SLOW_TIMEOUT
+        ).json()
+        parts = URL_ADMIN_REALM_ROLES_COMPOSITE_REALM_ROLE.format(
+            **_MASTER, **{"role-name": "admin"}
+        )
+        listed = {
+            "realm": [f"{realm['realm']} {realm['id']}" for realm in realms],
+            "client of master": _names(self._get(URL_ADMIN_CLIENTS, "master"), "clientId"),
+            "user of master": _names(self._get(URL_ADMIN_USERS, "master"), "username"),
+            "role of master": _names(self._get(URL_ADMIN_REALM_ROLES, "master"), "name"),
+            "component of master": _names(self._get(URL_ADMIN_COMPONENTS, "master"), "name"),
+            "part of master's admin": _names(
+                self._admin.get(parts, timeout=SLOW_TIMEOUT).json(), "name"
+            ),
+        }
+        return {kind: frozenset(names) for kind, names in listed.items()}
+
+    def known(self, lease: JsonObject) -> JsonObject:
+        """Return the lease with the internal ids that the worst attacker would know."""
+        clients = self._get(URL_ADMIN_CLIENTS, realm_of(lease))
+        users = self._get(URL_ADMIN_USERS, realm_of(lease))
+        (client,) = [one["id"] for one in clients if one["clientId"] == lease["client"]["id"]]
+        return {**lease, "audit": {"client": client, "user": users[0]["id"]}}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+        self._admin.close()
+
+    # ------------------------------------------------------------ parts
+
+    def _get(self, pattern: str, realm: str) -> Any:
+        path = pattern.format(**{"realm-name": realm})
+        return self._admin.get(path, timeout=SLOW_TIMEOUT).json()
+
+    def _by_form(self, credential: Credential, place: places.Target) -> Reply:
+        page = self._http.get(f"{place.oidc}/auth", params=places.public_request(place))
+        username = credential.context["username"].reveal()
+        answer = fill_in(self._http, page, username, credential.value.reveal())
+        return canonical(page if answer is None else answer)
+
+    def _code(self, lease: JsonObject, cookies: Mapping[str, Secret]) -> Credential:
+        answer = self._http.get(
+            lease["endpoints"]["authorization"],
+            params=asks(lease, prompt="none"),
+            headers={"Cookie": header({name: value.reveal() for name, value in cookies.items()})},
+        )
+        code = code_in(answer)
+        if not code:
+            raise Unreachable(f"no code by cookie at {lease['tenant']}: {answer.status_code}")
+        context = {**cookies, **_client(lease)}
+        return Credential(places.CODE, lease["tenant"], Secret(code), context, one_shot=True)
+
+    def _admin_token(self, lease: JsonObject) -> Credential:
+        admin = lease["admin"]
+        answer = self._http.post(
+            lease["endpoints"]["token"],
+            data={
+                "grant_type": "client_credentials",
+                "client_id": admin["client_id"],
+                "client_secret": admin["client_secret"],
+            },
+        )
+        if answer.status_code != httpx.codes.OK:
+            raise Unreachable(f"no token for the admin of {lease['tenant']}")
+        context = {
+            "client_id": Secret(admin["client_id"]),
+            "client_secret": Secret(admin["client_secret"]),
+        }
+        token = Secret(answer.json()["access_token"])
+        return Credential(places.ADMIN, lease["tenant"], token, context)
+
+
+def realm_of(lease: JsonObject) -> str:
+    """Return the realm that the lease really leads to: its issuer's, whatever it is called."""
+    return str(lease["issuer"]).rpartition("/realms/")[2]
+
+
+def _client(lease: JsonObject) -> dict[str, Secret]:
+    return {
+        "client_id": Secret(lease["client"]["id"]),
+        "client_secret": Secret(lease["client"]["secret"]),
+        "redirect_uri": Secret(redirect_of(lease)),
+    }
+
+
+def _forged(value: str, entropy: SystemEntropy) -> str:
+    """Return the value with its signature, or all of it, replaced; the form stays."""
+    head, dot, tail = value.rpartition(".")
+    fresh = "".join(
+        entropy.token(1) if character.isalnum() else character for character in (tail or value)
+    )
+    return f"{head}{dot}{fresh}" if head.count(".") == 1 else _whole(value, entropy)
+
+
+def _whole(value: str, entropy: SystemEntropy) -> str:
+    return "".join(entropy.token(1) if one.isalnum() else one for one in value)
+
+
+def _roles_in(token: str, realm: str) -> set[str]:
+    body = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    own = set(claims.get("realm_access", {}).get("roles", []))
+    for client, granted in claims.get("resource_access", {}).items():
+        own |= {f"{client}/{role}" for role in granted["roles"]}
+    defaults = {
+        "offline_access",
+        "uma_authorization",
+        f"default-roles-{realm}",
+        "account/manage-account",
+        "account/manage-account-links",
+        "account/view-profile",
+    }
+    return own - defaults
+
+
+def _sorted(found: Any) -> list[Any]:
+    return sorted(found, key=lambda one: json.dumps(one, sort_keys=True))
+
+
+def _names(found: Any, key: str) -> list[str]:
+    return [f"{one.get(key) or one.get('providerId')} {one['id']}" for one in found]

@@ -1,0 +1,78 @@
+"""The canonical form hides ids and times, and nothing that an attacker could learn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from warminfra.core.audit import Reply
+from warminfra_keycloak.audit.canonical import canonical
+
+REQUEST = httpx.Request("GET", "http://127.0.0.1/")
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+OTHER_JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIyIn0.b3RoZXI"
+ONE, TWO = "wi-abcdefgh-abcdefghijkmnpqrstuvwxyz23", "wi-abcdefgh-zyxwvutsrqpnmkjihgfedcba99"
+
+
+def of(status: int = 200, body: Any = None, text: str = "", **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    if body is not None:
+        return canonical(httpx.Response(status, json=body, headers=named, request=REQUEST))
+    return canonical(httpx.Response(status, text=text, headers=named, request=REQUEST))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (of(body={"access_token": JWT}), of(body={"access_token": OTHER_JWT})),
+        (of(body={"exp": 1, "iat": 2}), of(body={"exp": 3, "iat": 4})),
+        (
+            of(302, location=f"http://h/realms/{ONE}/cb?code=0f1e2d3c-aaaa&state=s"),
+            of(302, location=f"http://h/realms/{TWO}/cb?code=aaaa0f1e-2d3c&state=t"),
+        ),
+        (
+            of(401, text="", www_authenticate=f'Bearer realm="{ONE}", error="invalid_token"'),
+            of(401, text="", www_authenticate=f'Bearer realm="{TWO}", error="invalid_token"'),
+        ),
+    ],
+    ids=["tokens", "times", "redirects", "challenges"],
+)
+def test_what_differs_from_call_to_call_is_hidden(one: Reply, other: Reply) -> None:
+    """Tokens, ids, times and names of tenants make no difference."""
+    assert (one.status, one.text) == (other.status, other.text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (of(200, body={"active": True}), of(200, body={"active": False})),
+        (of(200, body={}), of(201, body={})),
+        (of(400, body={"error": "invalid_grant"}), of(400, body={"error": "invalid_client"})),
+        (of(200, body={"email": "alice@a.test"}), of(200, body={"email": "bob@a.test"})),
+        (of(200, body={"sub": "x"}), of(200, body={"sub": "x", "email": "y"})),
+        (of(200, body=[]), of(200, body=[{"id": "1"}])),
+        (of(302, location="/cb?code=1"), of(302, location="/cb?error=login_required")),
+        (of(302, location="/cb?error=a"), of(302, location="/cb?error=b")),
+        (
+            of(text="<title>Sign in</title>", content_type="text/html"),
+            of(text="<title>Error</title>", content_type="text/html"),
+        ),
+        (
+            of(text='<span id="input-error">No</span>', content_type="text/html"),
+            of(text='<span id="input-error">Yes</span>', content_type="text/html"),
+        ),
+        (of(200, body={}, set_cookie="KEYCLOAK_IDENTITY=abc"), of(200, body={})),
+    ],
+)
+def test_what_an_attacker_could_learn_from_is_kept(one: Reply, other: Reply) -> None:
+    """Status, fields, values, errors, pages and cookies tell two answers apart."""
+    assert (one.status, one.text) != (other.status, other.text)
+
+
+def test_names_of_tenants_are_counted_before_they_are_hidden() -> None:
+    """An answer that names another tenant is known as such, though its text is scrubbed."""
+    listed = of(200, body=[{"realm": ONE}, {"realm": TWO}])
+    assert listed.mentions == {ONE, TWO}
+    assert ONE not in listed.text

@@ -1,0 +1,88 @@
+"""`audit`: may runs share this installation? Runs the prover, shows and checks what it wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from warminfra.cli import session
+from warminfra.cli.output import Output, Plain, as_json, emit
+from warminfra.core.errors import Usage
+
+NEGATIVE, INCONCLUSIVE = 1, 3
+"""Exit codes: what was asked is answered with no; it is not answered."""
+
+
+def audit(
+    verb: Annotated[
+        str, typer.Argument(metavar="[verify|show]", help="Without one: run an audit.")
+    ] = "",
+    folder: Annotated[str, typer.Argument(metavar="[DIR]", help="Evidence to verify.")] = "",
+    profile: Annotated[str, typer.Option("--profile", help="How much is tried: smoke.")] = "smoke",
+    lease_class: Annotated[
+        str, typer.Option("--class", help="Attacker: user, or admin of its own realm.")
+    ] = "user",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="An enrolled recipe, or a folder; else a probe.")
+    ] = "",
+    report: Annotated[
+        str, typer.Option("--report", metavar="DIR", help="Folder for the evidence.")
+    ] = "",
+    seed: Annotated[int, typer.Option("--seed", help="Of all that is drawn; 0: a fresh one.")] = 0,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Plant every fault and tell which are seen.")
+    ] = False,
+    form: Output = Plain.HUMAN,
+) -> None:
+    """Prove, on a scratch installation, that runs may share a server; or show what was proven.
+
+    Ends with 0 (approve), 1 (revert) or 3 (inconclusive).
+    """
+    if verb == "verify":
+        _verify(folder)
+    elif verb == "show":
+        _show(form)
+    elif verb:
+        raise Usage(f"audit {verb}: no such verb", hint="audit, audit show, audit verify DIR")
+    else:
+        from warminfra.cli.prove import Order, prove
+
+        order = Order(profile, lease_class, recipe, Path(report) if report else None, seed)
+        outcome, document = prove(order, self_test=self_test)
+        if form is Plain.JSON:
+            emit(json.dumps(document, indent=1, ensure_ascii=False))
+        if outcome != "approve":
+            raise typer.Exit(NEGATIVE if outcome == "revert" else INCONCLUSIVE)
+
+
+def _verify(folder: str) -> None:
+    from isolation_checks.bundle import verify
+
+    if not folder:
+        raise Usage("audit verify needs the folder", hint="warminfra audit verify DIR")
+    wrong = verify(Path(folder))
+    if wrong:
+        for line in wrong:
+            session.say(f"warminfra: {line}")
+        raise typer.Exit(NEGATIVE)
+    emit(f"{folder} is as it was written")
+
+
+def _show(form: Plain) -> None:
+    with session.client() as client:
+        verdicts = client.verdicts()
+    if form is Plain.JSON:
+        emit(as_json({"schema": "warminfra.verdicts/v1", "verdicts": verdicts}))
+        return
+    if not verdicts:
+        emit("no audit is recorded")
+    for row in verdicts:
+        current = "of this installation" if row["current"] else "of another state of it"
+        findings = f"; found: {', '.join(row['findings'])}" if row["findings"] else ""
+        emit(
+            f"{row['id']}  {row['outcome']}  {row['profile']}  class {row['lease_class']}  "
+            f"{row['created_at']}  {current}{findings}"
+        )

@@ -1,0 +1,118 @@
+"""A provider's second face, for the prover: what a holder has, where to try it, what is there.
+
+Nothing here is used to serve a lease. A `Reply` is canonical: two replies are equal if an attacker
+learns nothing from their difference (ids, times, names of tenants and tokens are taken out).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from warminfra.core.models import JsonObject, ServerAccess
+from warminfra.core.ports import Distribution, ProviderPackage
+from warminfra.core.secret import Secret
+
+MASTER = ""
+"""The target that is no tenant: the server's own administration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Something that a lease's holder has, or had. `one_shot`: trying it may use it up."""
+
+    kind: str
+    tenant: str
+    """Name of the tenant that it is of."""
+    value: Secret
+    context: Mapping[str, Secret] = field(default_factory=dict)
+    """What goes with it where it is used: client id and secret, user name."""
+    one_shot: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """One endpoint, one verb, one kind of credential: the unit in which coverage is counted."""
+
+    kind: str
+    verb: str
+    endpoint: str
+    server_wide: bool = False
+    """It is of no tenant: there is one target, the server."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.verb} {self.endpoint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A canonical answer."""
+
+    status: int
+    text: str
+    mentions: frozenset[str] = frozenset()
+    """Names of tenants in the answer as it came."""
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.text}"
+
+
+class AuditSurface(Protocol):
+    """One server under audit. `lease` is always a lease document; `MASTER` stands for master."""
+
+    def mint(self, lease: JsonObject) -> Sequence[Credential]:
+        """Return every kind of credential and artifact that the lease can be made to yield."""
+        ...
+
+    def again(self, credential: Credential, lease: JsonObject) -> Credential:
+        """Return a twin: a credential of the same kind, minted now by the same lease."""
+        ...
+
+    def never_valid(self, credential: Credential) -> Credential:
+        """Return one of the same kind and form that no server ever accepted."""
+        ...
+
+    def cells(self, kind: str) -> Sequence[Cell]:
+        """Return where a credential of that kind can be tried."""
+        ...
+
+    def attempt(self, cell: Cell, credential: Credential, target: JsonObject | None) -> Reply:
+        """Try it at the target lease's tenant, or at master (None)."""
+        ...
+
+    def keys(self, lease: JsonObject) -> frozenset[str]:
+        """Return what names each key of the tenant, the symmetric ones too."""
+        ...
+
+    def digest(self, lease: JsonObject) -> str:
+        """Return a digest of what is inside the tenant, its sessions included."""
+        ...
+
+    def roles(self, lease: JsonObject) -> Mapping[str, frozenset[str]]:
+        """Return for each leased user the roles that its token carries beyond the defaults."""
+        ...
+
+    def known(self, lease: JsonObject) -> JsonObject:
+        """Return the lease with the internal ids that the worst attacker would know, `audit`."""
+        ...
+
+    def inventory(self) -> Mapping[str, frozenset[str]]:
+        """Return all that is on the server, by kind of thing."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class AuditPackage(ProviderPackage, Protocol):
+    """A provider package that can be audited."""
+
+    def audited(self, settings: Mapping[str, object]) -> Distribution:
+        """Return the distribution whose copies keep an auditor's identity: for scratch only."""
+        ...
+
+    def surface(self, access: ServerAccess) -> AuditSurface:
+        """Return the surface of a scratch server."""
+        ...
