@@ -52,7 +52,7 @@ def bring_up(home: Home) -> int:
 def test_up_waits_and_down_ends_it(home: Home) -> None:
     """`up` ends in 75 with what it waited for; the service runs on; `down` ends it, twice too."""
     pid = bring_up(home)
-    ran = home.run("up", "--wait", "2s")
+    ran = home.run("up", "--wait", "1s")
     assert ran.returncode == 75
     assert "kc-" in ran.stderr.splitlines()[-1]
     assert json.loads(home.run("status", "-o", "json").stdout)["pid"] == pid

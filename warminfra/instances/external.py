@@ -25,8 +25,9 @@ class ExternalLauncher:
     """
 
     def __init__(
-        self, access: Callable[[], ServerAccess | None], leave: Callable[[], None]
+        self, url: str, access: Callable[[], ServerAccess | None], leave: Callable[[], None]
     ) -> None:
+        self._url = url
         self._access = access
         self._leave = leave
         self._running: RunningInstance | None = None
@@ -66,5 +67,4 @@ class ExternalLauncher:
 
     def fingerprint(self) -> Mapping[str, str]:
         """Return its address: what it is made of, only the provider can ask."""
-        access = self._running.access if self._running else self._access()
-        return {"server.external": access.base_url if access else ""}
+        return {"server.external": self._url}

@@ -93,6 +93,7 @@ def compose(
     launcher: Launcher
     if settings.keycloak.url:
         launcher = ExternalLauncher(
+            settings.keycloak.url,
             lambda: package.external(options, installation.id),
             lambda: package.leave(options, installation.id),
         )

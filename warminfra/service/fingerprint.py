@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from warminfra.config.settings import Sharing
+from warminfra.core.errors import WarminfraError
 from warminfra.core.ports import Launcher
 
 _OUR_PACKAGES = ("warminfra", "warminfra_keycloak")
@@ -39,8 +40,14 @@ class Fingerprint:
             return self._parts
 
     def digest(self) -> str:
-        """Return the digest of all parts: 64 hex digits."""
-        return _digest(json.dumps(dict(self.parts()), sort_keys=True))
+        """Return the digest of all parts: 64 hex digits.
+
+        "" while a part cannot be told (no Java, no distribution yet): no verdict is of that.
+        """
+        try:
+            return _digest(json.dumps(dict(self.parts()), sort_keys=True))
+        except WarminfraError:
+            return ""
 
 
 def _digest(text: str) -> str:
