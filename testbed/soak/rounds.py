@@ -148,7 +148,9 @@ class Round:
     def _exec(self) -> Exec:
         mark, port = f"soak-{uuid.uuid4().hex}", free_port()
         options = ["--recipe", RECIPE, "--run", mark, "--domain", f"127.0.0.1:{port}"]
-        python = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(RUN)]
+        # A long traceback shows arguments, the password among them: the run's own words, not ours.
+        quiet = ["-q", "--tb=short", "-p", "no:cacheprovider"]
+        python = [sys.executable, "-m", "pytest", *quiet, str(RUN)]
         words = (self.installation.folder / f"{mark}.out").open("w")
         with words:
             process = self.installation.start(
