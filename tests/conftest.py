@@ -38,10 +38,11 @@ def _quiet_log() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the live tests on one worker: they share servers, which cost memory."""
     for item in items:
-        if item.get_closest_marker("live"):
+        if item.get_closest_marker("live") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("live"))
 
 
