@@ -15,9 +15,11 @@ from typing import ParamSpec, TypeVar
 
 from isolation_checks.checks.authority import Authority
 from isolation_checks.checks.base import Check
+from isolation_checks.checks.completeness import Completeness
 from isolation_checks.checks.keys import Keys
 from isolation_checks.checks.manager import Manager
 from isolation_checks.checks.museum import Museum
+from isolation_checks.checks.neighbours import Neighbours
 from isolation_checks.checks.privilege import Privilege
 from isolation_checks.checks.residue import Residue
 from isolation_checks.events import Checked, Event, Finding, Phase, Planted, Trouble
@@ -35,7 +37,16 @@ from warminfra.service.fingerprint import Fingerprint
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CHECKS: tuple[Check, ...] = (Keys(), Privilege(), Manager(), Residue(), Authority(), Museum())
+CHECKS: tuple[Check, ...] = (
+    Keys(),
+    Privilege(),
+    Manager(),
+    Completeness(),
+    Neighbours(),
+    Residue(),
+    Authority(),
+    Museum(),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,23 @@ MUTANTS: tuple[Mutant, ...] = (
         "X7",
         taken_down.half_done(taken_down.nothing, clean=taken_down.destroy),
     ),
+    Mutant(
+        "M34",
+        "the end of one tenant logs all others out",
+        "X9",
+        taken_down.half_done(keycloak.logs_others_out, clean=taken_down.nothing),
+    ),
     Mutant("M44", "A's handle works on B's lease", "X16", manager.any_handle),
     Mutant(
         "M50",
         "a leased user administers its realm",
         "X14",
         keycloak.after_create(keycloak.users_administer),
+    ),
+    Mutant(
+        "M51",
+        "a tenant made beside another lacks a user",
+        "X5",
+        keycloak.after_create(keycloak.lacks_a_user_beside_another),
     ),
 )

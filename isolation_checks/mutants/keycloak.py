@@ -1,4 +1,4 @@
-"""Mutants that need Keycloak's own API, by the auditor's identity (M10, M21, M22, M23, M50)."""
+"""Mutants that need Keycloak's own API, by the auditor's identity (M10, M21–M23, M34, M50, M51)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from keycloak.urls_patterns import (
     URL_ADMIN_CLIENTS,
     URL_ADMIN_COMPONENTS,
     URL_ADMIN_REALM,
+    URL_ADMIN_REALMS,
     URL_ADMIN_USER,
     URL_ADMIN_USER_CLIENT_ROLES,
     URL_ADMIN_USERS,
@@ -105,7 +106,26 @@ def users_administer(admin: AdminConnection, plan: TenantPlan) -> None:
         admin.send("POST", path, json=granted)
 
 
+def lacks_a_user_beside_another(admin: AdminConnection, plan: TenantPlan) -> None:
+    """M51: a tenant that is made while another lives loses a user, as if ids had collided."""
+    realms = admin.get(URL_ADMIN_REALMS, params={"briefRepresentation": "true"}).json()
+    if any(realm["realm"] not in ("master", plan.ref.name) for realm in realms):
+        realm = {"realm-name": plan.ref.name}
+        name = plan.material.users[-1].username
+        for user in admin.get(URL_ADMIN_USERS.format(**realm), params={"username": name}).json():
+            admin.send("DELETE", URL_ADMIN_USER.format(**realm, id=user["id"]))
+
+
 # ---------------------------------------------------------------- half a teardown
+
+
+def logs_others_out(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
+    """M34: the teardown of one tenant ends the sessions of all."""
+    real.destroy_tenant(ref)
+    with auditor(scratch) as admin:
+        for found in real.list_tenants():
+            path = URL_ADMIN_REALM.format(**{"realm-name": found.ref.name})
+            admin.send("POST", f"{path}/logout-all", allow=(404,))
 
 
 def client_left_in_master(scratch: Scratch, ref: TenantRef, real: Provider) -> None:

@@ -1,0 +1,57 @@
+"""X5: a tenant made while another of the same template lives is as whole as one made alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from isolation_checks.events import Finding
+from isolation_checks.world import World
+from warminfra.core.errors import Unreachable
+from warminfra.core.models import JsonObject
+
+Shape = Mapping[str, object]
+
+
+class Completeness:
+    """What a lease made beside another can do, against what the one made alone could.
+
+    Every declared user logs in and has the same roles; the realm has as many keys; the first user's
+    login yields the same kinds of credentials. Things of the same name or id in one template are
+    what makes the second of two lose some of its own.
+    """
+
+    name = "completeness"
+    channels = ("X5",)
+
+    def run(self, world: World) -> None:
+        """Take one alone, then another beside it, and compare."""
+        alone = world.scratch.lease()
+        whole = _shape(world, alone)
+        if not alone["users"]:
+            raise AssertionError("the recipe has no users: there is nothing to be complete")
+        beside = world.scratch.lease()
+        try:
+            found = _shape(world, beside)
+        except Unreachable as error:
+            # The same look has just worked on the lease made alone.
+            _report(world, "a login", f"a login at the lease made beside fails: {error.message}")
+        else:
+            for part, expected in whole.items():
+                world.attempts += 1
+                world.controls += 1
+                if found[part] != expected:
+                    _report(world, part, f"{part}: {found[part]} instead of {expected}")
+        world.scratch.release(alone, beside)
+
+
+def _shape(world: World, lease: JsonObject) -> Shape:
+    surface = world.scratch.surface
+    return {
+        "roles of users": {name: sorted(roles) for name, roles in surface.roles(lease).items()},
+        "number of keys": len(surface.keys(lease)),
+        "kinds of credentials": sorted(credential.kind for credential in surface.mint(lease)),
+    }
+
+
+def _report(world: World, what: str, detail: str) -> None:
+    world.report(Finding("X5", Completeness.name, f"{what} of a lease made beside another", detail))

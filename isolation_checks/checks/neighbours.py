@@ -1,0 +1,83 @@
+"""X9: the life of A, its end above all, makes no legal call of B fail."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from isolation_checks.checks.authority import ends
+from isolation_checks.events import Finding
+from isolation_checks.world import Party, World
+from warminfra.core.audit import Cell
+from warminfra.core.errors import Unreachable
+
+_REFUSED, _SERVER_ERROR = 400, 500
+
+
+class Neighbours:
+    """B uses what it has before, while and after A ends and another comes.
+
+    The status of each call of B must be after A's end what it was before; logins of B go on while
+    A is taken down; no answer is a server error. Calls that end B's own sessions are left out.
+    """
+
+    name = "neighbours"
+    channels = ("X9",)
+
+    def run(self, world: World) -> None:
+        """One pair, and one lease more that comes while the first goes."""
+        leaving, staying = world.attacker(), world.attacker()
+        before = self._statuses(world, staying)
+        with ThreadPoolExecutor(max_workers=1) as other:
+            life = other.submit(_end_and_begin, world, leaving)
+            while True:
+                over = life.done()
+                self._log_in(world, staying)
+                if over:
+                    break
+        last = life.result()
+        after = self._statuses(world, staying)
+        for (cell, kind), status in before.items():
+            if after[cell, kind] != status:
+                self._report(
+                    world,
+                    f"{cell} of a lease whose neighbour ended",
+                    f"{cell}: {status} before the neighbour's end, {after[cell, kind]} after it",
+                )
+        world.scratch.release(staying.lease, last.lease)
+
+    def _statuses(self, world: World, party: Party) -> dict[tuple[Cell, str], int]:
+        """Make every call that is not the end of something; return the status of each."""
+        found: dict[tuple[Cell, str], int] = {}
+        for credential in party.credentials:
+            if credential.one_shot:
+                continue
+            for cell in world.scratch.surface.cells(credential.kind):
+                if _mild(cell):
+                    reply = world.scratch.surface.attempt(cell, credential, party.lease)
+                    world.attempts += 1
+                    world.controls += reply.status < _REFUSED
+                    found[cell, credential.kind] = reply.status
+                    if reply.status >= _SERVER_ERROR:
+                        self._report(world, f"{cell} ends in a server error", str(reply.status))
+        return found
+
+    def _log_in(self, world: World, party: Party) -> None:
+        world.attempts += 1
+        try:
+            world.scratch.surface.mint(party.lease)
+        except Unreachable as error:
+            detail = f"a login failed while a neighbour was taken down: {error.message}"
+            self._report(world, "login while a neighbour ends", detail)
+
+    def _report(self, world: World, witness: str, detail: str) -> None:
+        world.report(Finding("X9", self.name, witness, detail))
+
+
+def _mild(cell: Cell) -> bool:
+    """Say whether a call leaves B as it is: it reads, or it refreshes B's own session."""
+    return not ends(cell) and (cell.verb == "GET" or cell.endpoint == "token, refresh")
+
+
+def _end_and_begin(world: World, leaving: Party) -> Party:
+    world.scratch.release(leaving.lease)
+    return Party(world.scratch.lease(), ())
