@@ -1,0 +1,84 @@
+"""The check of neighbours on a stand-in for the server: what it must see, and leave alone."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from isolation_checks.checks.neighbours import Neighbours
+from isolation_checks.scratch import Scratch
+from isolation_checks.world import World
+from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.errors import Unreachable
+from warminfra.core.secret import Secret
+
+READ = Cell("access token", "GET", "userinfo")
+REFRESH = Cell("access token", "POST", "token, refresh")
+LOGOUT = Cell("access token", "GET", "logout by hint")
+WRITE = Cell("access token", "POST", "admin/realms")
+
+
+class _Server:
+    """Leases, and one kind of credential; `after` is what B hears once a lease was released."""
+
+    def __init__(self, after: int = 200, *, logins_fail: bool = False) -> None:
+        self.surface = self
+        self.after, self.logins_fail = after, logins_fail
+        self.taken = 0
+        self.released: list[str] = []
+        self.called: list[Cell] = []
+
+    def lease(self) -> dict[str, Any]:
+        self.taken += 1
+        return {"id": str(self.taken)}
+
+    def release(self, *leases: dict[str, Any]) -> None:
+        self.released += [lease["id"] for lease in leases]
+
+    def mint(self, lease: dict[str, Any]) -> list[Credential]:
+        if self.logins_fail and self.called:
+            raise Unreachable("no login form")
+        return [Credential("access token", lease["id"], Secret("t"))]
+
+    def cells(self, kind: str) -> list[Cell]:
+        return [READ, REFRESH, LOGOUT, WRITE]
+
+    def attempt(self, cell: Cell, credential: Credential, target: Any) -> Reply:
+        self.called.append(cell)
+        return Reply(self.after if self.released else 200, "")
+
+
+def _found(server: _Server) -> World:
+    world = World(cast(Scratch, server), lambda _: None)
+    Neighbours().run(world)
+    return world
+
+
+def test_a_quiet_neighbour_is_no_finding() -> None:
+    """Nothing changes for B: nothing is found, the controls passed, all leases are given back."""
+    server = _Server()
+    world = _found(server)
+    assert (world.found, sorted(server.released)) == ([], ["1", "2", "3"])
+    assert world.controls > 0
+
+
+def test_b_is_never_ended_by_the_check_itself() -> None:
+    """Calls that would end B's session, or change something, are not made."""
+    server = _Server()
+    _found(server)
+    assert set(server.called) == {READ, REFRESH}
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_call_that_fails_after_a_neighbours_end_is_found(status: int) -> None:
+    """Each call whose status changed is named."""
+    names = [finding.name for finding in _found(_Server(status)).found]
+    assert any("userinfo" in name for name in names)
+    assert all(name.startswith("X9:") for name in names)
+
+
+def test_a_login_that_fails_meanwhile_is_found() -> None:
+    """B cannot log in while A is taken down."""
+    names = [finding.name for finding in _found(_Server(logins_fail=True)).found]
+    assert names == ["X9:login while a neighbour ends"]
