@@ -19,7 +19,8 @@ from tests.live.test_service_lease import give_back, handle, take
 
 pytestmark = pytest.mark.live
 
-SMALL = "[pool]\nmin = 2\nmax = 2\n"
+SMALL = '[pool]\nmin = 2\nmax = 2\n[keycloak]\ntransaction_timeout = "10s"\n'
+"""A create without an answer is in doubt for the server's transaction timeout and half a minute."""
 
 
 @pytest.fixture(scope="module")

@@ -114,6 +114,8 @@ class Worker:
             server = Server(running, self.connect(running))
             self._progress("reconciling")
             self.sweeper.reconcile(server)
+            # What could not be taken down on the server as it was is tried at once on this one.
+            self.ledger.tenants.hurry()
         except WarminfraError as error:
             self._failed_starts += 1
             self.trouble = error
