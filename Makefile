@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 ROUNDS ?= 50
 SEED ?= 1
 
-.PHONY: demo test lint bench soak host lock clean
+.PHONY: demo test lint bench soak host keycloak-host engine engine-down lock clean
 
-demo: $(VENV)/.ready host
+demo: $(VENV)/.ready keycloak-host
 	$(BIN)/python -m testbed.demo
 
 test: $(VENV)/.ready host
@@ -24,11 +24,21 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready host
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/.ready host
+soak: $(VENV)/.ready keycloak-host
 	$(BIN)/python -m testbed.soak --rounds $(ROUNDS) --seed $(SEED)
 
-host:
+host: keycloak-host
+	deploy/setup-engine.sh
+
+keycloak-host:
 	deploy/setup-host.sh
+
+# The engine and the registry of the tests, by hand; tests start and end them by themselves.
+engine: $(VENV)/.ready
+	$(BIN)/python -m testbed.engine up
+
+engine-down: $(VENV)/.ready
+	$(BIN)/python -m testbed.engine down
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'

@@ -40,10 +40,14 @@ def _quiet_log() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the live tests on one worker: they share servers, which cost memory."""
+    """Keep the live tests on one worker: they share servers, which cost memory.
+
+    Those with containers are a group of their own: there is one engine.
+    """
     for item in items:
         if item.get_closest_marker("live") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("live"))
+            group = "engine" if item.path.parent.name == "containers" else "live"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)
