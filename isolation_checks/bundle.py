@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from isolation_checks.events import Event, Phase
+from isolation_checks.history import Entry
 from isolation_checks.reports.junit import junit
 from isolation_checks.reports.markdown import report
 from isolation_checks.verdict import Outcome
@@ -29,6 +30,9 @@ def write(
     events: Sequence[Event],
     outcome: Outcome,
     inventory: Mapping[str, Sequence[str]],
+    *,
+    accepted: Sequence[str] = (),
+    history: Sequence[Entry] = (),
 ) -> None:
     """Write the bundle. Raises `StorageFull`."""
     trace = "".join(
@@ -38,7 +42,7 @@ def write(
     )
     files = {
         "verdict.json": json.dumps(verdict, indent=1, ensure_ascii=False) + "\n",
-        "report.md": report(head, events, outcome),
+        "report.md": report(head, events, outcome, accepted, history),
         "junit.xml": junit(events),
         "trace.ndjson": trace,
         "inventory.json": json.dumps(inventory, indent=1) + "\n",

@@ -6,13 +6,14 @@ verdict takes for a pass.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from isolation_checks.blocks import Block, Draw
 from isolation_checks.checks.authority import Authority
 from isolation_checks.checks.base import Check
 from isolation_checks.checks.completeness import Completeness
@@ -22,10 +23,11 @@ from isolation_checks.checks.museum import Museum
 from isolation_checks.checks.neighbours import Neighbours
 from isolation_checks.checks.privilege import Privilege
 from isolation_checks.checks.residue import Residue
-from isolation_checks.events import Checked, Event, Finding, Phase, Planted, Trouble
-from isolation_checks.mutants.base import Mutant
+from isolation_checks.events import Checked, Event, Finding, Known, Phase, Trouble
 from isolation_checks.mutants.catalogue import MUTANTS
-from isolation_checks.sampler import run_program
+from isolation_checks.plan import Profile, blocks, mutants_for
+from isolation_checks.planting import plant
+from isolation_checks.sampler import known_cells
 from isolation_checks.scratch import Scratch, scratch
 from isolation_checks.verdict import Outcome, judge
 from isolation_checks.world import World
@@ -49,19 +51,6 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """How much an audit does."""
-
-    name: str
-    programs: int
-    mutants_a_channel: int
-    """0: all of them."""
-
-
-PROFILES = {"smoke": Profile("smoke", 12, 1)}
-
-
 @dataclass(slots=True)
 class Audit:
     """One audit of one recipe. `run` once; the events stay."""
@@ -74,6 +63,9 @@ class Audit:
     tell: Callable[[Event], None]
     self_test: bool = False
     accepted: frozenset[str] = frozenset()
+    """Names of the findings that the reviewer has accepted."""
+    live_fingerprint: Callable[[], str] = lambda: ""
+    """Asks the live installation, "" if it does not run."""
     events: list[Event] = field(default_factory=list)
     inventory: dict[str, list[str]] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
@@ -86,35 +78,56 @@ class Audit:
         """Carry it out; whatever breaks ends as `inconclusive` with the reason."""
         confirmed: frozenset[str] = frozenset()
         try:
-            with scratch(self.settings, self.package, self.recipe, self._phase) as server:
-                self._features(server)
-                self._inventory(server)
+            with self._scratch() as server:
+                self._describe(server)
                 if not self.self_test:
                     for check in CHECKS:
                         self._check(server, check)
                 self._mutants(server)
-                if not self.self_test:
-                    self._programs(server)
+                if not self.self_test and not self.profile.blocks:
+                    self._block(server, blocks(self.profile, self.seed)[0], killed=False)
+            if not self.self_test and self.profile.blocks:
+                self._blocks()
             found = [event for event in self.events if isinstance(event, Finding)]
             if any(finding.name not in self.accepted for finding in found):
                 confirmed = self._confirm(found)
-        except WarminfraError as error:
-            self._emit(Trouble("scratch installation", error.message))
-        planned = 0 if self.self_test else self.profile.programs
-        return judge(self.events, planned=planned, confirmed=confirmed, accepted=self.accepted)
+        except (WarminfraError, OSError) as error:
+            self._emit(Trouble("scratch installation", getattr(error, "message", str(error))))
+        except Exception as error:  # noqa: BLE001 - a fault of ours is never a pass
+            self._emit(Trouble("the prover", f"{type(error).__name__}: {error}"))
+        return judge(
+            self.events,
+            planned=0 if self.self_test else self.profile.programs,
+            checks=() if self.self_test else tuple(check.name for check in CHECKS),
+            confirmed=confirmed,
+            accepted=self.accepted,
+        )
 
     # ------------------------------------------------------------ parts
 
-    def _features(self, server: Scratch) -> None:
+    def _scratch(self) -> AbstractContextManager[Scratch]:
+        return scratch(self.settings, self.package, self.recipe, self._phase)
+
+    def _describe(self, server: Scratch) -> None:
+        """Say what is audited, and that it is what runs."""
         self.features = server.template.features
         self.lease_class = server.template.lease_class
-        live = Fingerprint(server.parts.launcher, self.settings.sharing)
-        self.fingerprint, self.fingerprint_parts = live.digest(), dict(live.parts())
-
-    def _inventory(self, server: Scratch) -> None:
+        scratch_one = Fingerprint(server.parts.launcher, self.settings.sharing)
+        self.fingerprint, self.fingerprint_parts = (
+            scratch_one.digest(),
+            dict(scratch_one.parts()),
+        )
+        live = self.live_fingerprint()
+        if live and live != self.fingerprint:
+            told = "it has another fingerprint than what is audited: restart the service"
+            self._emit(Trouble("live installation", told))
         self.inventory = {
             kind: sorted(things) for kind, things in server.surface.inventory().items()
         }
+        world = World(server, self._emit)
+        party = world.attacker()
+        self._emit(Known(known_cells(server.surface, party, self.profile.times)))
+        server.release(party.lease)
 
     def _check(self, server: Scratch, check: Check) -> None:
         self._phase(f"check: {check.name}")
@@ -124,58 +137,30 @@ class Audit:
             self._emit(Checked(check.name, check.channels, world.attempts, world.controls, seconds))
 
     def _mutants(self, server: Scratch) -> None:
-        for mutant in self._drawn():
+        for mutant in (
+            MUTANTS
+            if self.self_test
+            else mutants_for(self.profile, MUTANTS, self.seed, self.lease_class)
+        ):
             self._phase(f"planting {mutant.id}: {mutant.title}")
-            began = time.monotonic()
-            seen: list[Finding] = []
-            for check in [check for check in CHECKS if mutant.channel in check.channels]:
-                world = World(server, lambda _: None)
-                try:
-                    with mutant.planted(server):
-                        check.run(world)
-                except (WarminfraError, AssertionError) as error:
-                    if not world.found:
-                        self._emit(Trouble(f"mutant {mutant.id}", str(error)))
-                seen += [one for one in world.found if one.channel == mutant.channel]
-            self._emit(
-                Planted(
-                    mutant.id,
-                    mutant.title,
-                    mutant.channel,
-                    seen[0].check if seen else "",
-                    seen[0].witness if seen else "",
-                    time.monotonic() - began,
-                )
-            )
+            plant(server, mutant, CHECKS, self._emit)
 
-    def _drawn(self) -> Sequence[Mutant]:
-        if self.self_test:
-            return MUTANTS
-        chance = random.Random(self.seed)
-        channels = dict.fromkeys(mutant.channel for mutant in MUTANTS)
-        return [
-            mutant
-            for channel in channels
-            for mutant in chance.sample(
-                [one for one in MUTANTS if one.channel == channel], self.profile.mutants_a_channel
-            )
-        ]
+    def _blocks(self) -> None:
+        """Run the programs, each block on a server of its own."""
+        for number, drawn in enumerate(blocks(self.profile, self.seed)):
+            self._phase(f"block {number + 1} of {self.profile.blocks}: a fresh server")
+            with self._scratch() as server:
+                self._block(server, drawn, killed=number < self.profile.kills)
 
-    def _programs(self, server: Scratch) -> None:
-        self._phase(f"{self.profile.programs} programs")
-        seeds = random.Random(f"programs {self.seed}")
-        for number in range(1, self.profile.programs + 1):
-            seed = seeds.randrange(2**32)
-            world = World(server, self._emit)
-            ran = self._carried(f"program {number}", run_program, world, number, seed)
-            if ran is not None:
-                self._emit(ran)
+    def _block(self, server: Scratch, drawn: Sequence[Draw], *, killed: bool) -> None:
+        self._phase(f"{len(drawn)} programs")
+        Block(server, self._emit, self._trouble, killed).run(drawn)
 
     def _confirm(self, found: Sequence[Finding]) -> frozenset[str]:
         """Run the checks that found something again, on a virgin server."""
         self._phase("confirming what was found on a virgin server")
         again: set[str] = set()
-        with scratch(self.settings, self.package, self.recipe, self._phase) as server:
+        with self._scratch() as server:
             for check in CHECKS:
                 if any(set(check.channels) & {one.channel} for one in found):
                     world = World(server, lambda _: None)
@@ -189,11 +174,13 @@ class Audit:
         """Do it, and tell of whatever keeps it from being done: that is never a pass."""
         try:
             return work(*args, **named)
-        except (WarminfraError, AssertionError) as error:
-            self._emit(Trouble(where, str(error)))
         except Exception as error:  # noqa: BLE001 - a check of anybody's may break in any way
-            self._emit(Trouble(where, f"{type(error).__name__}: {error}"))
+            self._trouble(where, error)
         return None
+
+    def _trouble(self, where: str, error: Exception) -> None:
+        plain = isinstance(error, WarminfraError | AssertionError)
+        self._emit(Trouble(where, str(error) if plain else f"{type(error).__name__}: {error}"))
 
     def _phase(self, text: str) -> None:
         self._emit(Phase(text))

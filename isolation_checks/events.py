@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from isolation_checks.steps import Step
 
 CHANNELS = {
     "X1": "authority bleed: a credential of one lease works elsewhere",
@@ -33,13 +36,26 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One attempt. `outcome`: refused, works (at its owner), mute (proves nothing), crossed."""
+    """One attempt. `outcome`: refused, works (at its owner), mute (proves nothing), crossed.
+
+    `when`: while its lease is alive, released, or after restart (released, and the server killed
+    since).
+    """
 
     program: int
     cell: str
     target: str
     outcome: str
     reply: str
+    when: str = "alive"
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How many cells there are: a credential at a verb of an endpoint, at a target, at a time."""
+
+    cells: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,8 @@ class Finding:
     witness: str
     detail: str
     trace: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    """The program that shows it, as far as it can be told in steps."""
 
     @property
     def name(self) -> str:
@@ -89,6 +107,12 @@ class Program:
     seed: int
     steps: tuple[str, ...]
     crossed: bool
+    kind: str = "life"
+    """life (leases of its own, from their making to their end) or batch (users and clients of its
+    own, in leases that some programs share)."""
+    seconds: float = 0.0
+    spent: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by kind of step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +123,4 @@ class Trouble:
     what: str
 
 
-Event = Phase | Tried | Finding | Checked | Planted | Program | Trouble
+Event = Phase | Known | Tried | Finding | Checked | Planted | Program | Trouble

@@ -1,32 +1,41 @@
 """A scratch installation: the same code and configuration, a server and a ledger of its own.
 
 No run is ever leased here. It goes with the process that made it, however that ends; mutants are
-planted here alone, as decorators over the provider and the draw of secrets.
+planted here alone, as decorators over the provider and the draw of secrets, and only here servers
+and services are killed on purpose.
 """
 
 from __future__ import annotations
 
 import secrets
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+
+import psutil
 
 from isolation_checks.remains import removed_at_the_end
+from isolation_checks.wire import Plant, ScratchPackage, Wire
 from warminfra.config.settings import Settings
 from warminfra.core.audit import AuditPackage, AuditSurface
-from warminfra.core.entropy import Entropy
+from warminfra.core.clock import SystemClock
 from warminfra.core.errors import NoCapacity, Unreachable, Usage
-from warminfra.core.ids import InstallationId, TenantId
-from warminfra.core.models import Granted, JsonObject, LeaseRequest, ServerAccess, TenantMaterial
-from warminfra.core.ports import Distribution, Provider
+from warminfra.core.ids import TenantId
+from warminfra.core.models import (
+    Granted,
+    JsonObject,
+    LeaseRequest,
+    RunningInstance,
+    ServerAccess,
+)
 from warminfra.core.states import TenantState
-from warminfra.core.template import ClientSpec, Template, UserSpec
+from warminfra.core.template import Template
 from warminfra.leasing.manager import LeaseManager
-from warminfra.leasing.material import draw_material
 from warminfra.service.admin import enrolled
 from warminfra.service.composition import Parts, compose
 from warminfra.service.document import lease_document
@@ -37,78 +46,70 @@ from warminfra.service.schemas import EnrollBody
 START_PATIENCE, LEASE_PATIENCE, GONE_PATIENCE = 300.0, 60.0, 120.0
 RECIPE = "probe"
 
+Tell = Callable[[str], None]
 
-class Plant:
-    """The place where a mutant sits: it decorates the provider and the draw, and leaves again."""
+
+class JumpingClock(SystemClock):
+    """The machine's clock, whose wall time can be sent ahead. The boot clock never jumps."""
 
     def __init__(self) -> None:
-        self.mutate: Callable[[Provider], Provider] = lambda provider: provider
-        self.draw: Callable[[Template, TenantId, Entropy], TenantMaterial] = draw_material
+        super().__init__()
+        self._ahead = timedelta()
 
-    def clear(self) -> None:
-        """Leave the system as it is."""
-        self.__init__()  # type: ignore[misc]
+    def jump(self, seconds: float) -> None:
+        """Go forward from now on."""
+        self._ahead += timedelta(seconds=seconds)
 
-
-class _Switch:
-    """A provider that goes through whatever is planted at the moment of each call."""
-
-    def __init__(self, real: Provider, plant: Plant) -> None:
-        self._real, self._plant = real, plant
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._plant.mutate(self._real), name)
+    def wall(self) -> datetime:
+        return super().wall() + self._ahead
 
 
-class _Package:
-    """The provider package with an auditor on its servers, and a plant in front of them."""
+class _Service:
+    """The scratch installation's service: its parts and loops, which may die and come again."""
 
-    def __init__(self, real: AuditPackage, plant: Plant) -> None:
-        self._real, self._plant = real, plant
-        self.name = real.name
+    def __init__(self, compose_parts: Callable[[], Parts]) -> None:
+        self._compose = compose_parts
+        self.parts = compose_parts()
+        self.loops = Loops(self.parts)
+        self.loops.start()
 
-    def distribution(self, settings: Mapping[str, Any]) -> Distribution:
-        return self._real.audited(settings)
+    def again(self) -> None:
+        """Drop the one that died, without a word to the ledger, and start the next."""
+        self.loops.stop()
+        self.parts.ledger.close()
+        self.parts = self._compose()
+        self.loops = Loops(self.parts)
+        self.loops.start()
 
-    def external(
-        self, settings: Mapping[str, Any], installation: InstallationId
-    ) -> ServerAccess | None:
-        return None
-
-    def leave(self, settings: Mapping[str, Any], installation: InstallationId) -> None:
-        """Nothing of ours is on a server that is not ours."""
-
-    def connect(
-        self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]
-    ) -> Provider:
-        return _Switch(self._real.connect(access, installation, settings), self._plant)
-
-    def template(
-        self,
-        recipe: str,
-        client: ClientSpec,
-        users: Sequence[UserSpec],
-        *,
-        admin: bool,
-        realm: Mapping[str, Any] | None,
-        settings: Mapping[str, Any],
-    ) -> tuple[Template, Sequence[str]]:
-        return self._real.template(
-            recipe, client, users, admin=admin, realm=realm, settings=settings
-        )
+    def end(self) -> None:
+        self.loops.stop(instances=True, discard=True)
+        self.parts.ledger.close()
 
 
 @dataclass(slots=True)
 class Scratch:
     """Leases and gives back, as the service does, through the service's own parts."""
 
-    parts: Parts
     surface: AuditSurface
     plant: Plant
     template: Template
-    access: ServerAccess
+    wire: Wire
+    clock: JumpingClock
+    folder: Path
     manager: LeaseManager
+    """The lease machine that runs now."""
+    _service: _Service
     _domains: int = field(default=0)
+
+    @property
+    def parts(self) -> Parts:
+        """The parts of the service that runs now."""
+        return self._service.parts
+
+    @property
+    def access(self) -> ServerAccess:
+        """The server's address, and every identity that works on it."""
+        return running(self.parts, lambda _: None).access
 
     def lease(self) -> JsonObject:
         """Return the document of a new lease, with a domain of its own."""
@@ -138,10 +139,38 @@ class Scratch:
         tenant = self.parts.ledger.tenants.get(TenantId(lease["id"]))
         return tenant is None or tenant.state is TenantState.GONE
 
+    def instance_of(self, lease: JsonObject) -> str:
+        """Return the instance that the lease's tenant is on."""
+        tenant = self.parts.ledger.tenants.get(TenantId(lease["id"]))
+        return tenant.instance if tenant else ""
+
+    # ------------------------------------------------------------ killed on purpose
+
+    def kill_provider(self) -> None:
+        """Kill -9 the server, and wait until the service has it back."""
+        before = running(self.parts, lambda _: None).incarnation
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.name() == "java" and str(self.folder) in " ".join(process.cmdline()):
+                    process.kill()
+        self.parts.manager.bell.ring()
+        running(self.parts, lambda _: None, other_than=before)
+
+    def kill_service(self) -> None:
+        """Let the service die right after a tenant was made, before it wrote that down."""
+        self.wire.die_at_the_next()
+        self.manager.acquire(LeaseRequest(RECIPE, secrets.token_hex(16)))
+        if not self.wire.died.wait(LEASE_PATIENCE):
+            self.wire.calm()
+            raise NoCapacity("the scratch service makes no tenant, so it could not die at one")
+        self._service.again()
+        self.manager = self.parts.manager
+        running(self.parts, lambda _: None)
+
 
 @contextmanager
 def scratch(
-    settings: Settings, package: AuditPackage, recipe: Path, tell: Callable[[str], None]
+    settings: Settings, package: AuditPackage, recipe: Path, tell: Tell
 ) -> Iterator[Scratch]:
     """Start one for `recipe`; end and remove it afterwards, whatever happens."""
     if settings.keycloak.url:
@@ -149,8 +178,9 @@ def scratch(
             "an external server is not audited: it cannot be copied",
             hint="unset keycloak.url to audit a server of ours",
         )
+    _require_memory(settings)
     folder = Path(tempfile.mkdtemp(prefix="wi-audit-"))
-    plant = Plant()
+    plant, wire, clock = Plant(), Wire(), JumpingClock()
     own = replace(
         settings,
         service=replace(
@@ -158,38 +188,54 @@ def scratch(
         ),
         sharing=replace(settings.sharing, policy="unproven"),
         keycloak=replace(settings.keycloak, http_port=0, management_port=0),
+        instances=replace(settings.instances, replace_after=sys.maxsize),
     )
-    with removed_at_the_end(folder), exclusive(own.service.state_dir):
-        parts = compose(
+
+    def compose_parts() -> Parts:
+        return compose(
             own,
-            package=_Package(package, plant),
+            package=ScratchPackage(package, plant, wire),
             draw=lambda template, tenant, entropy: plant.draw(template, tenant, entropy),
+            clock=clock,
         )
-        loops = Loops(parts)
-        loops.start()
+
+    with removed_at_the_end(folder), exclusive(own.service.state_dir):
+        service = _Service(compose_parts)
         try:
-            access = _access(parts, tell)
-            enrolled(parts, RECIPE, EnrollBody(path=str(recipe), pool_min=0, pool_max=0))
-            found = parts.ledger.recipes.get(RECIPE)
+            access = running(service.parts, tell).access
+            enrolled(service.parts, RECIPE, EnrollBody(path=str(recipe), pool_min=0, pool_max=0))
+            found = service.parts.ledger.recipes.get(RECIPE)
             assert found is not None  # noqa: S101 - just enrolled
+            template = service.parts.manager.template(found.template_hash)
             with closing(package.surface(access)) as surface:
-                template = parts.manager.template(found.template_hash)
-                yield Scratch(parts, surface, plant, template, access, parts.manager)
+                manager = service.parts.manager
+                yield Scratch(surface, plant, template, wire, clock, folder, manager, service)
         finally:
-            loops.stop(instances=True, discard=True)
-            parts.ledger.close()
+            service.end()
 
 
-def _access(parts: Parts, tell: Callable[[str], None]) -> ServerAccess:
+def running(parts: Parts, tell: Tell, other_than: str = "") -> RunningInstance:
+    """Wait until a server runs and is reconciled; one of another start than `other_than`."""
     deadline = time.monotonic() + START_PATIENCE
     told = ""
     while time.monotonic() < deadline:
-        for worker in parts.fleet.workers.values():
-            if worker.server is not None:
-                return worker.server.running.access
+        for worker in list(parts.fleet.workers.values()):
+            server = worker.server
+            if server is not None and server.running.incarnation != other_than:
+                return server.running
         trouble = parts.fleet.trouble()
         if trouble and trouble != told:
             tell(trouble)
             told = trouble
         time.sleep(0.05)
     raise Unreachable(f"the scratch server did not start: {told}")
+
+
+def _require_memory(settings: Settings) -> None:
+    """Refuse to start a server that the node has no room for: it would take it from runs."""
+    need, have = settings.keycloak.memory_limit, psutil.virtual_memory().available
+    if have < need:
+        raise NoCapacity(
+            f"{have >> 20} MiB of memory are available, a scratch server may take {need >> 20} MiB",
+            hint="audit when fewer runs are under way, or lower keycloak.memory_limit",
+        )

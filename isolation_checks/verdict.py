@@ -16,6 +16,7 @@ from isolation_checks.events import (
     Checked,
     Event,
     Finding,
+    Known,
     Planted,
     Program,
     Tried,
@@ -39,19 +40,26 @@ class Outcome:
     programs: int
     bound: float
     cells_tried: int
+    """Cells (a credential at a verb of an endpoint, at a target, at a time) that were tried."""
+    cells_known: int
     mutants: tuple[Planted, ...] = field(default=())
 
 
 def judge(
-    events: Sequence[Event], *, planned: int, confirmed: frozenset[str], accepted: frozenset[str]
+    events: Sequence[Event],
+    *,
+    planned: int,
+    confirmed: frozenset[str],
+    accepted: frozenset[str],
+    checks: Sequence[str] = (),
 ) -> Outcome:
-    """Return the outcome of an audit that told `events`."""
+    """Return the outcome of an audit that told `events`; `planned` programs, `checks` by name."""
     findings = tuple(event for event in events if isinstance(event, Finding))
     troubles = [event for event in events if isinstance(event, Trouble)]
     planted = tuple(event for event in events if isinstance(event, Planted))
     checked = [event for event in events if isinstance(event, Checked)]
     programs = [event for event in events if isinstance(event, Program)]
-    tried = {event.cell for event in events if isinstance(event, Tried)}
+    tried = [event for event in events if isinstance(event, Tried)]
     covered = _covered(checked, planted)
     open_findings = [finding for finding in findings if finding.name not in accepted]
 
@@ -66,6 +74,9 @@ def judge(
     ]
     if not checked or not covered:
         doubts.append("no check ran, or none was seen to fire")
+    ran = {check.check for check in checked}
+    doubts += [f"check {name} did not come to its end" for name in checks if name not in ran]
+    doubts += [f"program {one.number} tried nothing" for one in programs if not one.steps]
     if len(programs) < planned:
         doubts.append(f"{len(programs)} of {planned} programs ran")
     unconfirmed = [finding for finding in open_findings if finding.name not in confirmed]
@@ -89,7 +100,8 @@ def judge(
         not_covered=tuple(channel for channel in CHANNELS if channel not in covered),
         programs=len(programs),
         bound=bound(len(programs)) if len(clean) == len(programs) else 1.0,
-        cells_tried=len(tried),
+        cells_tried=len({(one.cell, one.target, one.when) for one in tried} - _own(tried)),
+        cells_known=sum(event.cells for event in events if isinstance(event, Known)),
         mutants=planted,
     )
 
@@ -98,3 +110,8 @@ def _covered(checked: Sequence[Checked], planted: Sequence[Planted]) -> tuple[st
     ran = {channel for check in checked if check.controls for channel in check.channels}
     fired = {mutant.channel for mutant in planted if mutant.killed_by}
     return tuple(channel for channel in CHANNELS if channel in ran & fired)
+
+
+def _own(tried: Sequence[Tried]) -> set[tuple[str, str, str]]:
+    """Return the positive controls: a credential at its owner is no attack."""
+    return {(one.cell, one.target, one.when) for one in tried if one.target == "owner"}

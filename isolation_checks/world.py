@@ -27,17 +27,26 @@ class Party:
 
 
 @dataclass(slots=True)
+class Bystander:
+    """A lease that does nothing, and how it was found; worlds may share one."""
+
+    lease: JsonObject | None = None
+    state: str = ""
+
+
+@dataclass(slots=True)
 class World:
     """One scratch server during one check or program."""
 
     scratch: Scratch
     emit: Emit
     program: int = 0
+    when: str = "alive"
+    """How the credentials' lease is: alive, released, after restart."""
     attempts: int = 0
     controls: int = 0
     found: list[Finding] = field(default_factory=list)
-    _bystander: JsonObject | None = None
-    _state: str = ""
+    still: Bystander = field(default_factory=Bystander)
 
     def attacker(self) -> Party:
         """Return a new lease with all its credentials."""
@@ -56,9 +65,7 @@ class World:
         forged = surface.attempt(cell, surface.never_valid(credential), owner)
         good = own != forged
         self.controls += good
-        self.emit(
-            Tried(self.program, str(cell), "owner", "works" if good else "mute", str(own)[:_SHOWN])
-        )
+        self._tell(cell, "owner", "works" if good else "mute", own)
         return good
 
     def targets(self, cell: Cell, victim: JsonObject) -> list[tuple[JsonObject | None, str]]:
@@ -79,10 +86,14 @@ class World:
         forged = surface.attempt(cell, surface.never_valid(credential), target)
         self.attempts += 1
         outcome = self._outcome(cell, credential, answer, forged)
-        self.emit(Tried(self.program, str(cell), where, outcome, str(answer)[:_SHOWN]))
+        self._tell(cell, where, outcome, answer)
         if outcome != "crossed":
             return ()
         return f"answered: {str(answer)[:_SHOWN]}", f"a forged one: {str(forged)[:_SHOWN]}"
+
+    def _tell(self, cell: Cell, where: str, outcome: str, reply: Reply) -> None:
+        shown = str(reply)[:_SHOWN]
+        self.emit(Tried(self.program, str(cell), where, outcome, shown, self.when, reply.status))
 
     def _outcome(self, cell: Cell, credential: Credential, answer: Reply, forged: Reply) -> str:
         if answer.mentions - forged.mentions - {credential.tenant}:
@@ -99,20 +110,25 @@ class World:
 
     def bystander(self) -> JsonObject:
         """Return a lease that does nothing; one for the life of this world."""
-        if self._bystander is None:
-            self._bystander = self.scratch.surface.known(self.scratch.lease())
-            self._state = self.scratch.surface.digest(self._bystander)
-        return self._bystander
+        if self.still.lease is None:
+            self.still.lease = self.scratch.surface.known(self.scratch.lease())
+            self.look_again()
+        return self.still.lease
+
+    def look_again(self) -> None:
+        """Take the bystander for unchanged as it is now: the server was killed meanwhile."""
+        if self.still.lease is not None:
+            self.still.state = self.scratch.surface.digest(self.still.lease)
 
     def end(self) -> None:
         """See that nothing has happened to the bystander, and give it back."""
-        if self._bystander is None:
+        if self.still.lease is None:
             return
-        if self.scratch.surface.digest(self._bystander) != self._state:
+        if self.scratch.surface.digest(self.still.lease) != self.still.state:
             detail = "what is inside a lease that did nothing has changed"
             self.report(Finding("X1", "bystander", "a bystander changed", detail))
-        self.scratch.release(self._bystander)
-        self._bystander = None
+        self.scratch.release(self.still.lease)
+        self.still.lease = None
 
     def report(self, finding: Finding) -> None:
         """Tell of something that crossed, once."""

@@ -22,6 +22,7 @@ class Museum:
             if not any(world.works(cell, credential, dead.lease) for cell in cells):
                 raise AssertionError(f"no positive control passed for the {credential.kind}")
         world.scratch.release(dead.lease)
+        world.when = "released"
         later = world.victim()
         before = surface.digest(later)
         for credential in dead.credentials:

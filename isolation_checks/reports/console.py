@@ -33,6 +33,7 @@ def summary(outcome: Outcome) -> list[str]:
     lines += [f"  {reason}" for reason in outcome.reasons]
     if outcome.accepted:
         lines.append("accepted by the reviewer: " + ", ".join(outcome.accepted))
+    lines.append(f"cells: {outcome.cells_tried} tried of {outcome.cells_known} known")
     lines.append(
         f"{outcome.programs} programs: a rate above {outcome.bound:.1%} is excluded with 95 % "
         "confidence, for programs drawn as these"

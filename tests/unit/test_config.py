@@ -261,3 +261,28 @@ def test_loading_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_findings_are_accepted_by_name_why_and_until(place: Place) -> None:
+    """The reviewer's file names what may stand; a day may be written as TOML or as text."""
+    place.user.write_text(
+        '[[audit.accept]]\nchannel = "X13"\nwitness = "a"\nwhy = "known"\nuntil = 2026-12-31\n'
+        '[[audit.accept]]\nchannel = "X1"\nwitness = "b"\nwhy = "known"\nuntil = "2026-12-30"\n'
+    )
+    accepted = place.load().settings.audit.accept
+    assert [(one.name, str(one.until)) for one in accepted] == [
+        ("X13:a", "2026-12-31"),
+        ("X1:b", "2026-12-30"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ['channel = "X1"', 'channel = "X1"\nwitness = "a"\nwhy = ""\nuntil = 2026-12-31',
+     'channel = "X1"\nwitness = "a"\nwhy = "w"\nuntil = "soon"'],
+)  # fmt: skip
+def test_an_acceptance_without_reason_or_end_is_refused(place: Place, entry: str) -> None:
+    """Nothing is accepted for ever, or for no reason; the file and the key are named."""
+    place.user.write_text(f"[[audit.accept]]\n{entry}\n")
+    with pytest.raises(ConfigInvalid, match=r"audit\.accept"):
+        place.load()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from warminfra.core.acceptance import Acceptance
 from warminfra.core.ids import VerdictId
 from warminfra.core.models import SharingFacts, Verdict, Word
 from warminfra.core.template import ClientSpec, Template
@@ -25,6 +26,7 @@ VERDICT = Verdict(
     created_at=NOW - timedelta(days=1),
 )
 APPROVED = Word(1, "approve", "v1", "rev", "", NOW, None)
+ACCEPTED = Acceptance("X2", "code", "known upstream", NOW.date())
 REVERTED = Word(2, "revert", "", "rev", "saw a leak", NOW, None)
 
 
@@ -79,12 +81,33 @@ def test_features_outside_the_verdict_are_not_shared() -> None:
 
 def test_a_confirmed_revert_stands_until_each_finding_is_accepted() -> None:
     """A later approve of the same fingerprint does not audit a leak away."""
-    revert = replace(VERDICT, id=VerdictId("v0"), outcome="revert", findings=("X2/code", "X5/id"))
+    revert = replace(VERDICT, id=VerdictId("v0"), outcome="revert", findings=("X2:code", "X5:id"))
     assert mode([revert, VERDICT], [APPROVED])[0] == "dedicated"
-    one = Word(3, "accept", "X2/code", "rev", "known", NOW, None)
-    assert "X5/id" in mode([revert, VERDICT], [APPROVED, one])[1]
-    both = replace(one, subject="X5/id")
-    assert mode([revert, VERDICT], [APPROVED, one, both])[0] == "shared"
+    code, id_ = ACCEPTED, replace(ACCEPTED, channel="X5", witness="id")
+    assert "X5:id" in mode([revert, VERDICT], [APPROVED], SharingPolicy(accepted=(code,)))[1]
+    both = SharingPolicy(accepted=(code, id_))
+    assert mode([revert, VERDICT], [APPROVED], both)[0] == "shared"
+
+
+def test_an_expired_acceptance_counts_no_more() -> None:
+    """The day after, the revert stands again, and so does what an approve has let pass."""
+    expired = SharingPolicy(accepted=(replace(ACCEPTED, until=NOW.date() - timedelta(days=1)),))
+    revert = replace(VERDICT, id=VerdictId("v0"), outcome="revert", findings=("X2:code",))
+    assert mode([revert, VERDICT], [APPROVED], expired)[0] == "dedicated"
+    let_pass = replace(VERDICT, findings=("X2:code",))
+    assert mode([let_pass], [APPROVED], SharingPolicy(accepted=(ACCEPTED,)))[0] == "shared"
+    assert "no longer accepted: X2:code" in mode([let_pass], [APPROVED], expired)[1]
+
+
+def test_what_only_a_tenants_admin_can_do_shuts_its_own_class() -> None:
+    """A revert of class admin leaves class user open; one of class user shuts both."""
+    admins = replace(VERDICT, id=VerdictId("v0"), outcome="revert", findings=("X13:a",))
+    admins = replace(admins, lease_class="admin")
+    assert mode([admins, VERDICT], [APPROVED])[0] == "shared"
+    admin = replace(TEMPLATE, admin=True)
+    covered = replace(VERDICT, lease_class="admin", features=frozenset({"admin"}))
+    users = replace(admins, lease_class="user")
+    assert mode([covered, users], [APPROVED], template=admin)[0] == "dedicated"
 
 
 def test_an_inconclusive_audit_does_not_shut_an_approve_in_date() -> None:

@@ -21,7 +21,9 @@ def audit(
         str, typer.Argument(metavar="[verify|show]", help="Without one: run an audit.")
     ] = "",
     folder: Annotated[str, typer.Argument(metavar="[DIR]", help="Evidence to verify.")] = "",
-    profile: Annotated[str, typer.Option("--profile", help="How much is tried: smoke.")] = "smoke",
+    profile: Annotated[
+        str, typer.Option("--profile", help="How much is tried: smoke, standard, soak.")
+    ] = "smoke",
     lease_class: Annotated[
         str, typer.Option("--class", help="Attacker: user, or admin of its own realm.")
     ] = "user",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import secrets
 from dataclasses import dataclass
@@ -9,17 +10,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
+import structlog
+
 import isolation_checks
+from isolation_checks import history
 from isolation_checks.bundle import write
-from isolation_checks.engine import PROFILES, Audit
-from isolation_checks.events import Event
+from isolation_checks.engine import Audit
+from isolation_checks.events import Event, Known
+from isolation_checks.figures import pace
+from isolation_checks.plan import PROFILES
 from isolation_checks.reports.console import line, summary
 from isolation_checks.verdict import Outcome
 from warminfra import __version__
 from warminfra.cli import session
+from warminfra.config.settings import Settings
 from warminfra.core.audit import AuditPackage
 from warminfra.core.entropy import SystemEntropy
-from warminfra.core.errors import NotFound, Unreachable, Usage, WarminfraError
+from warminfra.core.errors import NotFound, StorageFull, Unreachable, Usage, WarminfraError
 from warminfra.core.models import JsonObject
 from warminfra.service.composition import provider_package
 
@@ -44,35 +51,105 @@ def prove(order: Order, *, self_test: bool) -> tuple[str, JsonObject]:
     if order.lease_class not in CLASSES:
         raise Usage(f"no class {order.lease_class!r}", hint="user or admin")
     settings = session.loaded().settings
+    standing = [one for one in settings.audit.accept if one.stands(datetime.now(UTC))]
+    for one in standing:
+        session.say(f"accepted by the reviewer's policy: {one}")
+    verdict_id = f"v-{SystemEntropy().token(10)}"
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Known) and not self_test:
+            _note(settings, order, audit, verdict_id, history.UNFINISHED)
+        text = line(event)
+        if text:
+            session.say(text)
+
     audit = Audit(
         settings,
         cast("AuditPackage", provider_package("keycloak")),
         _recipe(order),
         PROFILES[order.profile],
         order.seed or secrets.randbits(32),
-        _tell,
+        tell,
         self_test=self_test,
+        accepted=frozenset(one.name for one in standing),
+        live_fingerprint=_live_fingerprint,
     )
+    _quiet_log()
     outcome = audit.run()
     for text in summary(outcome):
         session.say(text)
+    session.say(f"{pace(audit.events):.2f} programs per second")
     if self_test:
         seen = sum(1 for mutant in outcome.mutants if mutant.killed_by)
         session.say(f"self-test: {seen} of {len(outcome.mutants)} planted faults were seen")
         return ("approve" if seen == len(outcome.mutants) else "revert"), {}
-    document = _document(order, audit, outcome)
-    if order.report:
-        head = _head(order, audit, document)
-        write(order.report, document, head, audit.events, outcome, audit.inventory)
-        session.say(f"evidence: {order.report}")
+    document = _document(order, audit, outcome, verdict_id)
+    try:
+        _note(settings, order, audit, verdict_id, outcome.outcome, outcome)
+        if order.report:
+            _write(settings, order, audit, outcome, document)
+    except StorageFull as error:
+        session.say(f"verdict: inconclusive: {error}")
+        return "inconclusive", {**document, "outcome": "inconclusive", "reasons": [str(error)]}
     _record(document)
     return outcome.outcome, document
 
 
-def _tell(event: Event) -> None:
-    text = line(event)
-    if text:
-        session.say(text)
+def _write(
+    settings: Settings, order: Order, audit: Audit, outcome: Outcome, document: JsonObject
+) -> None:
+    assert order.report  # noqa: S101 - the caller looked
+    write(
+        order.report,
+        document,
+        _head(order, audit, document),
+        audit.events,
+        outcome,
+        audit.inventory,
+        accepted=[str(one) for one in settings.audit.accept if one.name in audit.accepted],
+        history=history.of(settings.service.state_dir, audit.fingerprint, audit.lease_class),
+    )
+    session.say(f"evidence: {order.report}")
+
+
+def _note(
+    settings: Settings,
+    order: Order,
+    audit: Audit,
+    verdict_id: str,
+    ended: str,
+    outcome: Outcome | None = None,
+) -> None:
+    """Write down that the audit has begun, or how it ended."""
+    entry = {
+        "id": verdict_id,
+        "created_at": _now(),
+        "fingerprint": audit.fingerprint,
+        "lease_class": audit.lease_class,
+        "profile": order.profile,
+        "outcome": ended,
+        "findings": [one.name for one in outcome.findings] if outcome else [],
+        "confirmed": list(outcome.confirmed) if outcome else [],
+    }
+    history.note(settings.service.state_dir, entry)
+
+
+def _quiet_log() -> None:
+    """The scratch service's log is of no use to a reader: its troubles are the audit's events."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def _live_fingerprint() -> str:
+    """Ask the service; "" if it does not run."""
+    try:
+        with session.client() as client:
+            return str(client.status()["fingerprint"])
+    except WarminfraError:
+        return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _recipe(order: Order) -> Path:
@@ -89,10 +166,10 @@ def _recipe(order: Order) -> Path:
     )
 
 
-def _document(order: Order, audit: Audit, outcome: Outcome) -> JsonObject:
+def _document(order: Order, audit: Audit, outcome: Outcome, verdict_id: str) -> JsonObject:
     return {
         "schema": "warminfra.verdict/v1",
-        "id": f"v-{SystemEntropy().token(10)}",
+        "id": verdict_id,
         "outcome": outcome.outcome,
         "reasons": list(outcome.reasons),
         "profile": order.profile,
@@ -102,12 +179,14 @@ def _document(order: Order, audit: Audit, outcome: Outcome) -> JsonObject:
         "features": sorted(audit.features),
         "findings": [finding.name for finding in outcome.findings],
         "confirmed": list(outcome.confirmed),
+        "accepted": list(outcome.accepted),
+        "cells": {"tried": outcome.cells_tried, "known": outcome.cells_known},
         "covered": list(outcome.covered),
         "not_covered": list(outcome.not_covered),
         "programs": outcome.programs,
         "bound": outcome.bound,
         "seed": audit.seed,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "created_at": _now(),
     }
 
 

@@ -26,6 +26,7 @@ def _human(found: JsonObject, recipes: list[JsonObject], leases: list[JsonObject
     policy = found["policy"]
     uptime = timedelta(seconds=round(found["uptime_s"]))
     lines = [
+        *_accepted(found["accepted"]),
         *_modes(found["gate"]),
         f"policy: {policy['policy']}, at least {policy['min_profile']}, needs {policy['require']}",
         *(f"warning: {warning}" for warning in found["warnings"]),
@@ -64,6 +65,15 @@ def _modes(gate: list[JsonObject]) -> list[str]:
         f"mode: {mode}, because {reason} ({', '.join(names)})"
         for (mode, reason), names in held.items()
     ] or ["mode: no recipe is enrolled (warminfra enroll RECIPE)"]
+
+
+def _accepted(rows: list[JsonObject]) -> list[str]:
+    """Return one line for each finding that the reviewer lets stand: it comes first."""
+    return [
+        f"accepted{'' if row['stands'] else ' until its day, and no more'}: {row['finding']} "
+        f"(until {row['until']}: {row['why']})"
+        for row in rows
+    ]
 
 
 def _counts(counts: dict[str, int]) -> str:

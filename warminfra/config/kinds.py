@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from warminfra.core.acceptance import Acceptance
 from warminfra.core.secret import MASK, Secret
 
 
@@ -95,7 +96,29 @@ def _path(value: Any) -> Path:
     return Path(value)
 
 
+def _acceptances(value: Any) -> tuple[Acceptance, ...]:
+    if not isinstance(value, list):
+        raise ValueError(value)
+    return tuple(_acceptance(entry) for entry in value)
+
+
+def _acceptance(entry: Any) -> Acceptance:
+    if not isinstance(entry, dict) or entry.keys() != {"channel", "witness", "why", "until"}:
+        raise ValueError(entry)
+    until = entry["until"]
+    if isinstance(until, datetime) or not isinstance(until, date):
+        until = date.fromisoformat(_text(until))
+    channel, witness, why = (_text(entry[key]).strip() for key in ("channel", "witness", "why"))
+    if not (channel and witness and why):
+        raise ValueError(entry)
+    return Acceptance(channel, witness, why, until)
+
+
 TEXT = Kind("a text", _text)
+ACCEPTANCES = Kind(
+    "tables [[audit.accept]] with channel, witness, why and until (a day such as 2026-12-31), each",
+    _acceptances,
+)
 DURATION = Kind('a duration such as "90s", "30m", "2h" or "7d"', _duration)
 SIZE = Kind('a size such as "512MiB" or a number of bytes', _size)
 BOOLEAN = Kind("true or false", _boolean)
@@ -150,6 +173,8 @@ def show(value: Any, kind: Kind) -> str:
         return "true" if value else "false"
     if isinstance(value, timedelta):
         return show_duration(value)
+    if kind is ACCEPTANCES:
+        return "; ".join(map(str, value)) or "none"
     if kind is SIZE:
         for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
             if value and value % factor == 0:

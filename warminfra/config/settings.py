@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from warminfra.config.kinds import (
+    ACCEPTANCES,
     BOOLEAN,
     DURATION,
     PATH,
@@ -26,6 +27,7 @@ from warminfra.config.kinds import (
     integer,
     matching,
 )
+from warminfra.core.acceptance import Acceptance
 from warminfra.core.secret import Secret
 
 T = TypeVar("T")
@@ -65,6 +67,14 @@ class Sharing:
     min_profile: str = _of(choice("smoke", "standard", "soak"), "standard")
     max_age: timedelta = _of(DURATION, timedelta(days=7))
     require: str = _of(choice("audit+reviewer", "audit"), "audit+reviewer")
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The reviewer's policy for audits. Never read from the repository under test."""
+
+    accept: tuple[Acceptance, ...] = _of(ACCEPTANCES, ())
+    """Findings that may stand, by name, for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +154,13 @@ class Settings:
     instances: Instances = field(default_factory=Instances)
     keycloak: Keycloak = field(default_factory=Keycloak)
     reach: Reach = field(default_factory=Reach)
+    audit: Audit = field(default_factory=Audit)
 
 
 SECTIONS: Mapping[str, type[Any]] = {
     "service": Service,
     "sharing": Sharing,
+    "audit": Audit,
     "leases": Leases,
     "pool": Pool,
     "instances": Instances,

@@ -65,6 +65,13 @@ class AuditSurface(Protocol):
         """Return every kind of credential and artifact that the lease can be made to yield."""
         ...
 
+    def fresh(self, lease: JsonObject) -> JsonObject:
+        """Make a client and users of the same kind inside the tenant; return the lease as theirs.
+
+        So that one tenant serves some programs, each with holders that nobody knew before.
+        """
+        ...
+
     def again(self, credential: Credential, lease: JsonObject) -> Credential:
         """Return a twin: a credential of the same kind, minted now by the same lease."""
         ...

@@ -232,12 +232,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A row of `words`: what a reviewer said. `kind` is approve, revert or accept."""
+    """A row of `words`: what a reviewer said. `kind` is approve or revert."""
 
     id: int
     kind: str
     subject: str
-    """approve: a verdict's id; revert: "" (everything); accept: a finding's name."""
+    """approve: a verdict's id; revert: "" (everything)."""
     by: str
     why: str
     said_at: datetime

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from warminfra.core.acceptance import Acceptance
 from warminfra.core.models import Decision, SharingFacts, Verdict
 from warminfra.core.template import Template
 
@@ -28,6 +29,8 @@ class SharingPolicy:
     max_age: timedelta = timedelta(days=7)
     require: str = "audit+reviewer"
     """audit+reviewer or audit."""
+    accepted: tuple[Acceptance, ...] = ()
+    """Findings that the reviewer lets stand; each counts until its day."""
 
 
 def decide(
@@ -48,10 +51,12 @@ def decide(
         return Decision("shared", UNPROVEN)
 
     ours = [verdict for verdict in facts.verdicts if verdict.fingerprint == fingerprint]
-    accepted = {word.subject for word in standing if word.kind == "accept"}
+    accepted = {one.name for one in policy.accepted if one.stands(now)}
     for verdict in ours:
+        # What only the admin of a tenant can do harms nobody where no admin shares.
+        binds = verdict.lease_class in ("user", template.lease_class)
         open_findings = set(verdict.findings) - accepted
-        if verdict.outcome == "revert" and (open_findings or not verdict.findings):
+        if verdict.outcome == "revert" and binds and (open_findings or not verdict.findings):
             return _dedicated(
                 f"verdict {verdict.id} is revert, not accepted: "
                 + (", ".join(sorted(open_findings)) or "no finding named")
@@ -68,7 +73,7 @@ def decide(
         )
     approved = {word.subject for word in standing if word.kind == "approve"}
     newest_first = sorted(approvals, key=lambda verdict: verdict.created_at, reverse=True)
-    lacks = [_lacks(policy, verdict, approved, template, now) for verdict in newest_first]
+    lacks = [_lacks(policy, verdict, approved, accepted, template, now) for verdict in newest_first]
     for verdict, lack in zip(newest_first, lacks, strict=True):
         if lack is None:
             return Decision("shared", f"verdict {verdict.id} ({verdict.profile})", verdict.id)
@@ -79,6 +84,7 @@ def _lacks(
     policy: SharingPolicy,
     verdict: Verdict,
     approved: set[str],
+    accepted: set[str],
     template: Template,
     now: datetime,
 ) -> str | None:
@@ -87,6 +93,9 @@ def _lacks(
         return f"profile {verdict.profile} is weaker than {policy.min_profile}"
     if now - verdict.created_at > policy.max_age:
         return f"older than {policy.max_age}"
+    expired = set(verdict.findings) - accepted
+    if expired:
+        return "no longer accepted: " + ", ".join(sorted(expired))
     uncovered = template.features - verdict.features
     if uncovered:
         return "does not cover " + ", ".join(sorted(uncovered))

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from warminfra.config.settings import Settings, section_mapping
-from warminfra.core.clock import SystemClock
+from warminfra.core.clock import Clock, SystemClock
 from warminfra.core.entropy import SystemEntropy
 from warminfra.core.errors import ConfigInvalid
 from warminfra.core.ids import InstanceId
@@ -48,7 +48,7 @@ class Parts:
     settings: Settings
     installation: Installation
     ledger: Ledger
-    clock: SystemClock
+    clock: Clock
     package: ProviderPackage
     launcher: Launcher
     fleet: Fleet
@@ -78,13 +78,17 @@ def provider_package(name: str) -> ProviderPackage:
 
 
 def compose(
-    settings: Settings, *, package: ProviderPackage | None = None, draw: Draw = draw_material
+    settings: Settings,
+    *,
+    package: ProviderPackage | None = None,
+    draw: Draw = draw_material,
+    clock: Clock | None = None,
 ) -> Parts:
     """Build the parts; nothing runs yet. The caller holds the state directory's lock.
 
-    `package` and `draw` are for the prover, which decorates them on a scratch installation.
+    `package`, `draw` and `clock` are for the prover, which decorates them where it works.
     """
-    clock, entropy = SystemClock(), SystemEntropy()
+    clock, entropy = clock or SystemClock(), SystemEntropy()
     state_dir = settings.service.state_dir
     installation = open_installation(state_dir, entropy)
     ledger = Ledger.open(state_dir / "ledger.db")
@@ -177,4 +181,10 @@ def leasing_settings(settings: Settings) -> LeasingSettings:
 
 def _policy(settings: Settings) -> SharingPolicy:
     sharing = settings.sharing
-    return SharingPolicy(sharing.policy, sharing.min_profile, sharing.max_age, sharing.require)
+    return SharingPolicy(
+        sharing.policy,
+        sharing.min_profile,
+        sharing.max_age,
+        sharing.require,
+        settings.audit.accept,
+    )

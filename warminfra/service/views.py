@@ -125,7 +125,7 @@ def status(parts: Parts, uptime: float) -> JsonObject:
     recipes = parts.ledger.recipes.all()
     facts = parts.ledger.sharing.facts()
     decisions = {recipe.name: parts.manager.decide(facts, recipe) for recipe in recipes}
-    sharing = parts.settings.sharing
+    sharing, now = parts.settings.sharing, parts.clock.wall()
     return {
         "schema": "warminfra.status/v1",
         "version": __version__,
@@ -141,6 +141,15 @@ def status(parts: Parts, uptime: float) -> JsonObject:
         "gate": [
             {"recipe": name, "mode": decision.mode, "reason": decision.reason}
             for name, decision in decisions.items()
+        ],
+        "accepted": [
+            {
+                "finding": one.name,
+                "why": one.why,
+                "until": str(one.until),
+                "stands": one.stands(now),
+            }
+            for one in parts.settings.audit.accept
         ],
         "warnings": _warnings(parts),
         "instances": [_instance_row(parts, row) for row in parts.ledger.instances.current()],

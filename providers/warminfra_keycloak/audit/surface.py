@@ -32,6 +32,7 @@ from warminfra.core.models import JsonObject, ServerAccess
 from warminfra.core.secret import Secret
 from warminfra_keycloak.audit import cells as places
 from warminfra_keycloak.audit.canonical import canonical
+from warminfra_keycloak.audit.fresh import fresh
 from warminfra_keycloak.audit.holder import (
     asks,
     code_in,
@@ -62,6 +63,10 @@ class KeycloakSurface:
         self._entropy = SystemEntropy()
 
     # ------------------------------------------------------------ what a holder has
+
+    def fresh(self, lease: JsonObject) -> JsonObject:
+        """Copy the lease's client and users under other names and secrets, in the same realm."""
+        return fresh(self._admin, self._entropy, realm_of(lease), lease)
 
     def mint(self, lease: JsonObject) -> Sequence[Credential]:
         """Log in twice (once for an offline token) and return all that came of it."""

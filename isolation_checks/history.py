@@ -1,0 +1,55 @@
+"""Every audit that this installation has begun, whatever became of it: `audits.ndjson`.
+
+A leak that fires once in ten must not be audited away by asking again, so an audit is written down
+when it begins, and again when it ends. Lines are only ever added.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from warminfra.core.errors import StorageFull
+
+FILE = "audits.ndjson"
+UNFINISHED = "unfinished"
+
+Entry = dict[str, Any]
+"""id, created_at, fingerprint, lease_class, profile, outcome, findings, confirmed."""
+
+
+def note(state_dir: Path, entry: Entry) -> None:
+    """Add a line (0600). Raises `StorageFull`."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with open(os.open(state_dir / FILE, flags, 0o600), "a") as out:
+            out.write(json.dumps(entry) + "\n")
+    except OSError as error:
+        raise StorageFull(
+            f"cannot write {state_dir / FILE}: {error.strerror}", hint="free space"
+        ) from None
+
+
+def of(state_dir: Path, fingerprint: str, lease_class: str) -> list[Entry]:
+    """Return the audits of that fingerprint and class, oldest first, each as it last was."""
+    try:
+        lines = (state_dir / FILE).read_text().splitlines()
+    except OSError:
+        return []
+    found: dict[str, Entry] = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # cut off by a crash in the middle of a line
+        if (entry["fingerprint"], entry["lease_class"]) == (fingerprint, lease_class):
+            found[entry["id"]] = entry
+    return list(found.values())
+
+
+def false_alarms(entries: list[Entry]) -> int:
+    """Return how many of them found something that a virgin server did not show again."""
+    return sum(1 for entry in entries if set(entry["findings"]) - set(entry["confirmed"]))

@@ -1,0 +1,63 @@
+"""What an audit is to do: the profiles, and what is drawn for one of them by its seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isolation_checks.blocks import Draw, draws
+from isolation_checks.mutants.base import Mutant
+from isolation_checks.stage import AFTER_RESTART, ALIVE, RELEASED
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How much an audit does."""
+
+    name: str
+    programs: int
+    lives: int
+    """Programs that last from the making of two leases to their end; the others share leases."""
+    blocks: int
+    """Fresh servers for the programs; 0: they run on the one that the checks have used."""
+    kills: int
+    """Blocks in which the server is killed halfway."""
+    strikes: int
+    """Lives that meet another nemesis."""
+    mutants_a_channel: int
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """When a credential is tried: only with a kill there is an after."""
+        return (ALIVE, RELEASED, AFTER_RESTART) if self.kills else (ALIVE, RELEASED)
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("smoke", 12, 4, blocks=0, kills=0, strikes=0, mutants_a_channel=1),
+        Profile("standard", 300, 60, blocks=4, kills=2, strikes=10, mutants_a_channel=1),
+        Profile("soak", 3000, 600, blocks=40, kills=10, strikes=100, mutants_a_channel=2),
+    )
+}
+
+
+def blocks(profile: Profile, seed: int) -> list[list[Draw]]:
+    """Return the programs, drawn by the seed, block by block."""
+    drawn = draws(profile.programs, profile.lives, profile.strikes, seed)
+    count = max(profile.blocks, 1)
+    return [drawn[number::count] for number in range(count)]
+
+
+def mutants_for(
+    profile: Profile, catalogue: Sequence[Mutant], seed: int, lease_class: str
+) -> list[Mutant]:
+    """Draw mutants of every channel that there are some of, fit for the class."""
+    chance = random.Random(seed)
+    fit = [mutant for mutant in catalogue if lease_class in mutant.classes]
+    drawn = []
+    for channel in dict.fromkeys(mutant.channel for mutant in fit):
+        ours = [mutant for mutant in fit if mutant.channel == channel]
+        drawn += chance.sample(ours, min(profile.mutants_a_channel, len(ours)))
+    return drawn

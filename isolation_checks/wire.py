@@ -1,0 +1,128 @@
+"""What lies between the scratch service and its provider: mutants sit here, and replies get lost.
+
+A call always reaches the real provider. What may be done to its reply: lose it, delay it, or let
+the service die before it hears it (its thread ends there, and nothing is written down).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from warminfra.core.audit import AuditPackage
+from warminfra.core.entropy import Entropy
+from warminfra.core.errors import OutcomeUnknown
+from warminfra.core.ids import InstallationId, TenantId
+from warminfra.core.models import ServerAccess, TenantMaterial
+from warminfra.core.ports import Distribution, Provider
+from warminfra.core.template import ClientSpec, Template, UserSpec
+from warminfra.leasing.material import draw_material
+
+_CHANGES = frozenset({"create_tenant", "destroy_tenant"})
+
+
+class Plant:
+    """The place where a mutant sits: it decorates the provider and the draw, and leaves again."""
+
+    def __init__(self) -> None:
+        self.mutate: Callable[[Provider], Provider] = lambda provider: provider
+        self.draw: Callable[[Template, TenantId, Entropy], TenantMaterial] = draw_material
+
+    def clear(self) -> None:
+        """Leave the system as it is."""
+        self.__init__()  # type: ignore[misc]
+
+
+class Wire:
+    """What happens to the replies of the provider. Quiet unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.delay = 0.0
+        self.died = threading.Event()
+        self._lose = self._die = False
+
+    def lose_the_next(self) -> None:
+        """Let the next call that changes something be done, and its reply be lost."""
+        self._lose = True
+
+    def die_at_the_next(self) -> None:
+        """Let the service die after the next call that changes something, before it hears of it."""
+        self.died.clear()
+        self._die = True
+
+    def slow_down(self, seconds: float) -> None:
+        """Delay every reply from now on."""
+        self.delay = seconds
+
+    def calm(self) -> None:
+        """Make no more trouble."""
+        self.delay, self._lose, self._die = 0.0, False, False
+
+    def carried(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the call with whatever happens to its reply."""
+
+        def through(*args: Any, **named: Any) -> Any:
+            reply = call(*args, **named)
+            if self.delay:
+                time.sleep(self.delay)
+            if name in _CHANGES and self._die:
+                self._die = False
+                self.died.set()
+                raise SystemExit  # ends the worker's thread, and no other
+            if name in _CHANGES and self._lose:
+                self._lose = False
+                raise OutcomeUnknown(f"{name}: the reply was lost on purpose")
+            return reply
+
+        return through
+
+
+class _Switch:
+    """A provider that goes through plant and wire at the moment of each call."""
+
+    def __init__(self, real: Provider, plant: Plant, wire: Wire) -> None:
+        self._real, self._plant, self._wire = real, plant, wire
+
+    def __getattr__(self, name: str) -> Any:
+        return self._wire.carried(name, getattr(self._plant.mutate(self._real), name))
+
+
+class ScratchPackage:
+    """The provider package with an auditor on its servers, and plant and wire before them."""
+
+    def __init__(self, real: AuditPackage, plant: Plant, wire: Wire) -> None:
+        self._real, self._plant, self._wire = real, plant, wire
+        self.name = real.name
+
+    def distribution(self, settings: Mapping[str, Any]) -> Distribution:
+        return self._real.audited(settings)
+
+    def external(
+        self, settings: Mapping[str, Any], installation: InstallationId
+    ) -> ServerAccess | None:
+        return None
+
+    def leave(self, settings: Mapping[str, Any], installation: InstallationId) -> None:
+        """Nothing of ours is on a server that is not ours."""
+
+    def connect(
+        self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]
+    ) -> Provider:
+        real = self._real.connect(access, installation, settings)
+        return _Switch(real, self._plant, self._wire)
+
+    def template(
+        self,
+        recipe: str,
+        client: ClientSpec,
+        users: Sequence[UserSpec],
+        *,
+        admin: bool,
+        realm: Mapping[str, Any] | None,
+        settings: Mapping[str, Any],
+    ) -> tuple[Template, Sequence[str]]:
+        return self._real.template(
+            recipe, client, users, admin=admin, realm=realm, settings=settings
+        )

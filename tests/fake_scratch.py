@@ -1,0 +1,125 @@
+"""A scratch installation without a server, that leaks what it is told to: for tests of the prover.
+
+A credential is worth something at its own lease while that lives, and nothing elsewhere, but for
+`leaks`: each says of (credential's lease, place, when) whether it works there as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from isolation_checks.scratch import Scratch
+from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.secret import Secret
+
+READ = Cell("access token", "GET", "userinfo")
+REDEEM = Cell("code", "POST", "token")
+LIST = Cell("access token", "GET", "admin/realms", server_wide=True)
+CELLS = (READ, REDEEM, LIST)
+
+Leak = Callable[["FakeScratch", Credential, str], bool]
+
+
+@dataclass
+class _Wire:
+    calmed: int = 0
+
+    def calm(self) -> None:
+        self.calmed += 1
+
+    def lose_the_next(self) -> None:
+        """No reply gets lost here."""
+
+    def slow_down(self, seconds: float) -> None:
+        """Nothing is slow here."""
+
+
+@dataclass
+class _Clock:
+    ahead: float = 0.0
+
+    def jump(self, seconds: float) -> None:
+        self.ahead += seconds
+
+
+@dataclass
+class FakeScratch:
+    """Leases are numbers; it is its own surface and manager."""
+
+    leak: Leak = lambda *_: False
+    taken: int = 0
+    living: set[str] = field(default_factory=set)
+    restarts: int = 0
+    deaths: int = 0
+    changes: dict[str, int] = field(default_factory=dict)
+    wire: _Wire = field(default_factory=_Wire)
+    clock: _Clock = field(default_factory=_Clock)
+
+    @property
+    def surface(self) -> Any:
+        return self
+
+    @property
+    def manager(self) -> Any:
+        return self
+
+    def as_scratch(self) -> Scratch:
+        return cast(Scratch, self)
+
+    # ------------------------------------------------------------ the installation
+
+    def lease(self) -> dict[str, Any]:
+        self.taken += 1
+        self.living.add(str(self.taken))
+        return {"id": str(self.taken), "tenant": str(self.taken), "handle": "h", "users": ["u"]}
+
+    def release(self, *leases: Any) -> None:
+        for lease in leases:
+            self.living.discard(lease if isinstance(lease, str) else lease["id"])
+            if isinstance(lease, str):
+                return
+
+    def kill_provider(self) -> None:
+        self.restarts += 1
+
+    def kill_service(self) -> None:
+        self.deaths += 1
+
+    # ------------------------------------------------------------ the surface
+
+    def known(self, lease: Any) -> Any:
+        return lease
+
+    def fresh(self, lease: Any) -> Any:
+        return {**lease, "users": ["fresh"]}
+
+    def mint(self, lease: Any) -> Sequence[Credential]:
+        return [
+            Credential("access token", lease["id"], Secret("token")),
+            Credential("code", lease["id"], Secret("code"), one_shot=True),
+        ]
+
+    def again(self, credential: Credential, lease: Any) -> Credential:
+        return credential
+
+    def never_valid(self, credential: Credential) -> Credential:
+        return Credential(credential.kind, credential.tenant, Secret("forged"))
+
+    def cells(self, kind: str) -> list[Cell]:
+        return [cell for cell in CELLS if cell.kind == kind]
+
+    def attempt(self, cell: Cell, credential: Credential, target: Any) -> Reply:
+        place = target["id"] if target else "master"
+        if credential.value.reveal() == "forged":
+            return Reply(401, "no")
+        own = place == credential.tenant and place in self.living
+        if own or self.leak(self, credential, place):
+            return Reply(200, "yes")
+        return Reply(401, "no")
+
+    def digest(self, lease: Any) -> str:
+        text = f"{lease['id']} {self.changes.get(lease['id'], 0)}"
+        return hashlib.sha256(text.encode()).hexdigest()
