@@ -31,6 +31,7 @@ def write(
     outcome: Outcome,
     inventory: Mapping[str, Sequence[str]],
     *,
+    examples: Mapping[str, str] | None = None,
     accepted: Sequence[str] = (),
     history: Sequence[Entry] = (),
 ) -> None:
@@ -46,6 +47,7 @@ def write(
         "junit.xml": junit(events),
         "trace.ndjson": trace,
         "inventory.json": json.dumps(inventory, indent=1) + "\n",
+        **(examples or {}),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

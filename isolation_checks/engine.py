@@ -23,6 +23,7 @@ from isolation_checks.checks.museum import Museum
 from isolation_checks.checks.neighbours import Neighbours
 from isolation_checks.checks.privilege import Privilege
 from isolation_checks.checks.residue import Residue
+from isolation_checks.confirm import Counterexample, confirm
 from isolation_checks.events import Checked, Event, Finding, Known, Phase, Trouble
 from isolation_checks.mutants.catalogue import MUTANTS
 from isolation_checks.plan import Profile, blocks, mutants_for
@@ -64,9 +65,13 @@ class Audit:
     self_test: bool = False
     accepted: frozenset[str] = frozenset()
     """Names of the findings that the reviewer has accepted."""
+    drawn: int | None = None
+    """How many mutants are drawn over all; None: as the profile says."""
     live_fingerprint: Callable[[], str] = lambda: ""
     """Asks the live installation, "" if it does not run."""
     events: list[Event] = field(default_factory=list)
+    examples: list[Counterexample] = field(default_factory=list)
+    """What was found, and shown once more on a virgin server."""
     inventory: dict[str, list[str]] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
     lease_class: str = ""
@@ -76,7 +81,6 @@ class Audit:
 
     def run(self) -> Outcome:
         """Carry it out; whatever breaks ends as `inconclusive` with the reason."""
-        confirmed: frozenset[str] = frozenset()
         try:
             with self._scratch() as server:
                 self._describe(server)
@@ -90,7 +94,7 @@ class Audit:
                 self._blocks()
             found = [event for event in self.events if isinstance(event, Finding)]
             if any(finding.name not in self.accepted for finding in found):
-                confirmed = self._confirm(found)
+                self._confirm(found)
         except (WarminfraError, OSError) as error:
             self._emit(Trouble("scratch installation", getattr(error, "message", str(error))))
         except Exception as error:  # noqa: BLE001 - a fault of ours is never a pass
@@ -99,7 +103,7 @@ class Audit:
             self.events,
             planned=0 if self.self_test else self.profile.programs,
             checks=() if self.self_test else tuple(check.name for check in CHECKS),
-            confirmed=confirmed,
+            confirmed=frozenset(example.finding.name for example in self.examples),
             accepted=self.accepted,
         )
 
@@ -140,7 +144,7 @@ class Audit:
         for mutant in (
             MUTANTS
             if self.self_test
-            else mutants_for(self.profile, MUTANTS, self.seed, self.lease_class)
+            else mutants_for(self.profile, MUTANTS, self.seed, self.lease_class, self.drawn)
         ):
             self._phase(f"planting {mutant.id}: {mutant.title}")
             plant(server, mutant, CHECKS, self._emit)
@@ -156,17 +160,10 @@ class Audit:
         self._phase(f"{len(drawn)} programs")
         Block(server, self._emit, self._trouble, killed).run(drawn)
 
-    def _confirm(self, found: Sequence[Finding]) -> frozenset[str]:
-        """Run the checks that found something again, on a virgin server."""
+    def _confirm(self, found: Sequence[Finding]) -> None:
         self._phase("confirming what was found on a virgin server")
-        again: set[str] = set()
         with self._scratch() as server:
-            for check in CHECKS:
-                if any(set(check.channels) & {one.channel} for one in found):
-                    world = World(server, lambda _: None)
-                    self._carried(f"confirmation by {check.name}", _whole, check, world)
-                    again |= {one.name for one in world.found}
-        return frozenset(one.name for one in found if one.name in again)
+            self.examples = confirm(server, found, CHECKS, self._trouble)
 
     def _carried(
         self, where: str, work: Callable[P, R], *args: P.args, **named: P.kwargs

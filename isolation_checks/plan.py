@@ -51,11 +51,20 @@ def blocks(profile: Profile, seed: int) -> list[list[Draw]]:
 
 
 def mutants_for(
-    profile: Profile, catalogue: Sequence[Mutant], seed: int, lease_class: str
+    profile: Profile,
+    catalogue: Sequence[Mutant],
+    seed: int,
+    lease_class: str,
+    count: int | None = None,
 ) -> list[Mutant]:
-    """Draw mutants of every channel that there are some of, fit for the class."""
+    """Draw mutants of every channel that there are some of, or `count` of all; fit for the class.
+
+    With `count`, a channel of which none is drawn is not covered.
+    """
     chance = random.Random(seed)
     fit = [mutant for mutant in catalogue if lease_class in mutant.classes]
+    if count is not None:
+        return chance.sample(fit, min(count, len(fit)))
     drawn = []
     for channel in dict.fromkeys(mutant.channel for mutant in fit):
         ours = [mutant for mutant in fit if mutant.channel == channel]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isolation_checks.events import Finding
+from isolation_checks.steps import of_one_try
 from isolation_checks.world import Party, World, witness
 from warminfra.core.audit import Cell, Credential
 from warminfra.core.models import JsonObject
@@ -81,4 +82,5 @@ def _finding(
         f"A's {credential.kind} at {cell.verb} {cell.endpoint} of {where} is not answered like a "
         "forged one",
         trace,
+        of_one_try(cell, where, "alive"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isolation_checks.checks.authority import ends
 from isolation_checks.events import Finding
+from isolation_checks.steps import of_one_try
 from isolation_checks.world import World, witness
 
 
@@ -27,7 +28,9 @@ class Museum:
         before = surface.digest(later)
         for credential in dead.credentials:
             for cell in surface.cells(credential.kind):
-                places = [(dead.lease, "its own dead lease"), *world.targets(cell, later)]
+                places = world.targets(cell, later)
+                if not cell.server_wide:
+                    places.append((dead.lease, "its own dead lease"))
                 for target, where in places:
                     crossed = world.crosses(cell, credential, target, where)
                     if crossed:
@@ -39,6 +42,7 @@ class Museum:
                                 f"the {credential.kind} of a released lease is told from a forged "
                                 f"one at {cell.verb} {cell.endpoint} of {where}",
                                 crossed,
+                                of_one_try(cell, where, "released"),
                             )
                         )
         if surface.digest(later) != before:

@@ -30,6 +30,7 @@ from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate, SharingPolicy
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
 from warminfra.ledger import Ledger
 from warminfra.ledger.database import Database
@@ -155,6 +156,7 @@ class Installation:
         teardown = self.teardown_class(ledger, clock, self.entropy, SETTINGS)
         pool = Pool(ledger, clock, SETTINGS, gate)
         sweeper = Sweeper(ledger, clock, SETTINGS)
+        watch = Watch(ledger, clock)
 
         def connect(running: RunningInstance) -> Provider:
             return FakeProvider(self.server, self.id, self.faults)
@@ -170,6 +172,7 @@ class Installation:
                 teardown=teardown,
                 pool=pool,
                 sweeper=sweeper,
+                watch=watch,
                 demand=self.demand,
                 settings=SETTINGS,
             )

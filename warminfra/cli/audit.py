@@ -21,9 +21,7 @@ def audit(
         str, typer.Argument(metavar="[verify|show]", help="Without one: run an audit.")
     ] = "",
     folder: Annotated[str, typer.Argument(metavar="[DIR]", help="Evidence to verify.")] = "",
-    profile: Annotated[
-        str, typer.Option("--profile", help="How much is tried: smoke, standard, soak.")
-    ] = "smoke",
+    profile: Annotated[str, typer.Option("--profile", help="smoke, standard or soak.")] = "smoke",
     lease_class: Annotated[
         str, typer.Option("--class", help="Attacker: user, or admin of its own realm.")
     ] = "user",
@@ -37,6 +35,10 @@ def audit(
     self_test: Annotated[
         bool, typer.Option("--self-test", help="Plant every fault and tell which are seen.")
     ] = False,
+    rerun: Annotated[
+        int,
+        typer.Option("--rerun", metavar="N", help="verify: audit anew, N faults drawn.", min=0),
+    ] = 0,
     form: Output = Plain.HUMAN,
 ) -> None:
     """Prove, on a scratch installation, that runs may share a server; or show what was proven.
@@ -44,7 +46,7 @@ def audit(
     Ends with 0 (approve), 1 (revert) or 3 (inconclusive).
     """
     if verb == "verify":
-        _verify(folder)
+        _verify(folder, recipe, rerun, report)
     elif verb == "show":
         _show(form)
     elif verb:
@@ -60,17 +62,14 @@ def audit(
             raise typer.Exit(NEGATIVE if outcome == "revert" else INCONCLUSIVE)
 
 
-def _verify(folder: str) -> None:
-    from isolation_checks.bundle import verify
+def _verify(folder: str, recipe: str, rerun: int, report: str) -> None:
+    from warminfra.cli.verify import verified
 
     if not folder:
         raise Usage("audit verify needs the folder", hint="warminfra audit verify DIR")
-    wrong = verify(Path(folder))
-    if wrong:
-        for line in wrong:
-            session.say(f"warminfra: {line}")
+    place = Path(report) if report else None
+    if not verified(Path(folder), recipe=recipe, rerun=rerun or None, report=place):
         raise typer.Exit(NEGATIVE)
-    emit(f"{folder} is as it was written")
 
 
 def _show(form: Plain) -> None:

@@ -52,6 +52,7 @@ COMMANDS: Sequence[Command] = (
     Command("approve", "review", "approve", 'warminfra approve VERDICT --why "read the evidence"'),
     Command("revert", "review", "revert", 'warminfra revert --why "saw another run\'s user"'),
     Command("lift", "review", "lift", "warminfra lift"),
+    Command("fingerprint", "fingerprint", "fingerprint", "warminfra fingerprint --explain"),
     Command("config show", "configuration", "show", "warminfra config show -o json"),
 )
 

@@ -150,10 +150,16 @@ def set_domain(
         emit(f"lease {name} redirects to {domain}")
 
 
-def leases(form: Output = Plain.HUMAN) -> None:
-    """List the active leases, without secrets."""
+def leases(
+    under: Annotated[
+        str,
+        typer.Option("--under", metavar="VERDICT", help="All that were shared on its word."),
+    ] = "",
+    form: Output = Plain.HUMAN,
+) -> None:
+    """List the active leases, without secrets; or all under a verdict: the runs to repeat."""
     with session.client() as client:
-        rows = client.leases()
+        rows = client.leases(under)
     if form is Plain.JSON:
         emit(as_json({"schema": "warminfra.leases/v1", "leases": rows}))
     else:
@@ -162,7 +168,7 @@ def leases(form: Output = Plain.HUMAN) -> None:
 
 def lease_table(rows: list[JsonObject]) -> str:
     """Return the leases as a table."""
-    columns = ("id", "recipe", "run", "slot", "mode", "domain", "expires_at")
+    columns = ("id", "recipe", "run", "slot", "state", "mode", "domain", "expires_at")
     return table(
         "leases", columns, [[str(row.get(name) or "-") for name in columns] for row in rows]
     )

@@ -15,6 +15,7 @@ import structlog
 import isolation_checks
 from isolation_checks import history
 from isolation_checks.bundle import write
+from isolation_checks.counterexample import files
 from isolation_checks.engine import Audit
 from isolation_checks.events import Event, Known
 from isolation_checks.figures import pace
@@ -42,6 +43,8 @@ class Order:
     recipe: str
     report: Path | None
     seed: int
+    mutants: int | None = None
+    """How many are drawn; None: as the profile says."""
 
 
 def prove(order: Order, *, self_test: bool) -> tuple[str, JsonObject]:
@@ -73,6 +76,7 @@ def prove(order: Order, *, self_test: bool) -> tuple[str, JsonObject]:
         self_test=self_test,
         accepted=frozenset(one.name for one in standing),
         live_fingerprint=_live_fingerprint,
+        drawn=order.mutants,
     )
     _quiet_log()
     outcome = audit.run()
@@ -106,6 +110,7 @@ def _write(
         audit.events,
         outcome,
         audit.inventory,
+        examples=files(audit.examples, document, audit.recipe),
         accepted=[str(one) for one in settings.audit.accept if one.name in audit.accepted],
         history=history.of(settings.service.state_dir, audit.fingerprint, audit.lease_class),
     )
@@ -174,6 +179,7 @@ def _document(order: Order, audit: Audit, outcome: Outcome, verdict_id: str) -> 
         "reasons": list(outcome.reasons),
         "profile": order.profile,
         "lease_class": audit.lease_class or order.lease_class,
+        "recipe": str(audit.recipe),
         "fingerprint": audit.fingerprint,
         "fingerprint_parts": audit.fingerprint_parts,
         "features": sorted(audit.features),

@@ -158,9 +158,14 @@ class Client:
         """Apply the run's domain; return the lease document."""
         return self._call("PUT", _lease(lease, "domain"), {"domain": domain}, handle=handle)
 
-    def leases(self) -> list[JsonObject]:
-        """Return the active leases, without secrets."""
-        return list(self._call("GET", "/v1/leases")["leases"])
+    def leases(self, under: str = "") -> list[JsonObject]:
+        """Return the active leases, or all under a verdict, without secrets."""
+        query = f"?verdict={quote(under, safe='')}" if under else ""
+        return list(self._call("GET", f"/v1/leases{query}")["leases"])
+
+    def fingerprint(self) -> JsonObject:
+        """Return the installation's fingerprint, part by part."""
+        return self._call("GET", "/v1/fingerprint")
 
     # ------------------------------------------------------------ the installation
 

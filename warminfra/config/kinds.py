@@ -96,6 +96,10 @@ def _path(value: Any) -> Path:
     return Path(value)
 
 
+def _off_or_duration(value: Any) -> timedelta:
+    return timedelta() if value == "off" else _duration(value)
+
+
 def _acceptances(value: Any) -> tuple[Acceptance, ...]:
     if not isinstance(value, list):
         raise ValueError(value)
@@ -115,6 +119,7 @@ def _acceptance(entry: Any) -> Acceptance:
 
 
 TEXT = Kind("a text", _text)
+OFF_OR_DURATION = Kind('"off" or a duration such as "1d"', _off_or_duration)
 ACCEPTANCES = Kind(
     "tables [[audit.accept]] with channel, witness, why and until (a day such as 2026-12-31), each",
     _acceptances,
@@ -171,6 +176,8 @@ def show(value: Any, kind: Kind) -> str:
         return MASK
     if isinstance(value, bool):
         return "true" if value else "false"
+    if kind is OFF_OR_DURATION and not value:
+        return "off"
     if isinstance(value, timedelta):
         return show_duration(value)
     if kind is ACCEPTANCES:

@@ -18,6 +18,7 @@ from warminfra.config.kinds import (
     ACCEPTANCES,
     BOOLEAN,
     DURATION,
+    OFF_OR_DURATION,
     PATH,
     SECRET,
     SIZE,
@@ -75,6 +76,10 @@ class Audit:
 
     accept: tuple[Acceptance, ...] = _of(ACCEPTANCES, ())
     """Findings that may stand, by name, for a time."""
+    schedule: timedelta = _of(OFF_OR_DURATION, timedelta())
+    """Age of the newest verdict from which on the service audits anew while no lease lives."""
+    profile: str = _of(choice("smoke", "standard", "soak"), "standard")
+    """Of those audits."""
 
 
 @dataclass(frozen=True, slots=True)

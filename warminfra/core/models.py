@@ -232,12 +232,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A row of `words`: what a reviewer said. `kind` is approve or revert."""
+    """A row of `words`: what a reviewer said (approve, revert), or what the service saw (alarm)."""
 
     id: int
     kind: str
     subject: str
-    """approve: a verdict's id; revert: "" (everything)."""
+    """approve: a verdict's id; revert: "" (everything); alarm: what was looked at."""
     by: str
     why: str
     said_at: datetime

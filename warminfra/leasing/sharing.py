@@ -19,6 +19,10 @@ PROFILES = ("smoke", "standard", "soak")
 UNPROVEN = "policy unproven: nothing has proven that runs are isolated from each other"
 
 
+ALARM = "alarm"
+"""A word of the passive checks: it stands like a revert, but for policy `unproven`."""
+
+
 @dataclass(frozen=True, slots=True)
 class SharingPolicy:
     """The operator's settings `[sharing]`; never read from the repository under test."""
@@ -49,6 +53,10 @@ def decide(
         return _dedicated("policy never")
     if policy.policy == "unproven":
         return Decision("shared", UNPROVEN)
+
+    for word in standing:
+        if word.kind == ALARM:
+            return _dedicated(f"{word.by} saw: {word.why}; look, then `warminfra lift`")
 
     ours = [verdict for verdict in facts.verdicts if verdict.fingerprint == fingerprint]
     accepted = {one.name for one in policy.accepted if one.stands(now)}

@@ -27,6 +27,7 @@ from warminfra.leasing.server import Server
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.watch import Watch
 from warminfra.ledger import Ledger
 
 log = structlog.get_logger()
@@ -53,6 +54,7 @@ class Worker:
     teardown: Teardown
     pool: Pool
     sweeper: Sweeper
+    watch: Watch
     demand: Demand
     settings: LeasingSettings
     server: Server | None = None
@@ -114,6 +116,7 @@ class Worker:
             server = Server(running, self.connect(running))
             self._progress("reconciling")
             self.sweeper.reconcile(server)
+            self.watch.begin(server)
             # What could not be taken down on the server as it was is tried at once on this one.
             self.ledger.tenants.hurry()
         except WarminfraError as error:
@@ -245,7 +248,7 @@ class Worker:
         if self.clock.boot() < self._next_sweep:
             return ""
         self._next_sweep = self.clock.boot() + self.settings.sweep_every
-        self.sweeper.sweep(server)
+        self.watch.look(server, self.sweeper.sweep(server))
         self._last_answer = self.clock.boot()
         return "swept"
 

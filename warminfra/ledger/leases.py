@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from warminfra.core.ids import InstanceId, TenantId
+from warminfra.core.ids import InstanceId, TenantId, VerdictId
 from warminfra.core.models import Decision, Lease, Recipe, SharingFacts, Tenant
 from warminfra.core.states import (
     LEASE_MOVES,
@@ -180,6 +180,12 @@ class Leases:
         with self._db.read() as tx:
             ordered = query.order_by(leases.c.created_at)
             return [rows.lease(row) for row in tx.execute(ordered).mappings()]
+
+    def under(self, verdict: VerdictId) -> list[Lease]:
+        """Return every lease that was shared on the word of the verdict, ended ones too."""
+        query = select(leases).where(leases.c.verdict == verdict).order_by(leases.c.created_at)
+        with self._db.read() as tx:
+            return [rows.lease(row) for row in tx.execute(query).mappings()]
 
     def counts(self) -> dict[LeaseState, int]:
         """Count the leases by state, every state named."""

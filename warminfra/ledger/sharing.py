@@ -65,11 +65,28 @@ class Sharing:
                 insert(words).values(kind=kind, subject=subject, by=by, why=why, said_at=now)
             )
 
+    def alarm(self, subject: str, by: str, why: str, now: datetime) -> bool:
+        """Record what a passive check saw; False if the same stands already."""
+        with self._db.write() as tx:
+            stands = tx.execute(
+                select(words.c.id).where(
+                    words.c.kind == "alarm",
+                    words.c.subject == subject,
+                    words.c.why == why,
+                    words.c.lifted_at.is_(None),
+                )
+            ).first()
+            if stands is None:
+                tx.execute(
+                    insert(words).values(kind="alarm", subject=subject, by=by, why=why, said_at=now)
+                )
+            return stands is None
+
     def lift(self, now: datetime) -> int:
-        """Lift every standing revert; return how many there were."""
+        """Lift every standing revert and alarm; return how many there were."""
         with self._db.write() as tx:
             return tx.execute(
                 update(words)
-                .where(words.c.kind == "revert", words.c.lifted_at.is_(None))
+                .where(words.c.kind.in_(("revert", "alarm")), words.c.lifted_at.is_(None))
                 .values(lifted_at=now)
             ).rowcount

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from warminfra import __version__
 from warminfra.core.errors import Internal, NotAllowed, Unreachable, Usage, WarminfraError
-from warminfra.core.ids import TenantId
+from warminfra.core.ids import TenantId, VerdictId
 from warminfra.core.models import JsonObject, LeaseRequest, Waiting
 from warminfra.instances.processes import process_ref
 from warminfra.service import admin, views
@@ -73,9 +73,14 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
         metrics.granted.observe(time.perf_counter() - begun)
         return lease_document(outcome, parts.package.name)
 
-    @app.get("/v1/leases", summary="List the active leases, without secrets")
-    def leases() -> JsonObject:
-        rows = [views.lease_row(lease) for lease in parts.ledger.leases.active()]
+    @app.get("/v1/leases", summary="List the active leases, or all under a verdict; no secrets")
+    def leases(verdict: str = "") -> JsonObject:
+        found = (
+            parts.ledger.leases.under(VerdictId(verdict))
+            if verdict
+            else parts.ledger.leases.active()
+        )
+        rows = [views.lease_row(lease) for lease in found]
         return {"schema": "warminfra.leases/v1", "leases": rows}
 
     @app.get("/v1/leases/{lease}", summary="Show a lease to its holder")
@@ -117,6 +122,15 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
             views.verdict_row(parts, verdict) for verdict in parts.ledger.sharing.facts().verdicts
         ]
         return {"schema": "warminfra.verdicts/v1", "verdicts": rows}
+
+    @app.get("/v1/fingerprint", summary="What a verdict depends on, part by part")
+    def fingerprint() -> JsonObject:
+        return {
+            "schema": "warminfra.fingerprint/v1",
+            "fingerprint": parts.fingerprint.digest(),
+            "parts": dict(parts.fingerprint.parts()),
+            "changed": list(parts.fingerprint.changed),
+        }
 
     @app.get("/v1/status", summary="What runs, and why leases are served as they are")
     def status() -> JsonObject:

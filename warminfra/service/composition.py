@@ -29,6 +29,7 @@ from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate, SharingPolicy
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
 from warminfra.ledger import Ledger
 from warminfra.service.fingerprint import Fingerprint
@@ -119,6 +120,7 @@ def compose(
     teardown = Teardown(ledger, clock, entropy, leasing)
     pool = Pool(ledger, clock, leasing, gate)
     sweeper = Sweeper(ledger, clock, leasing)
+    watch = Watch(ledger, clock)
 
     def connect(running: RunningInstance) -> Provider:
         return package.connect(running.access, installation.id, options)
@@ -134,6 +136,7 @@ def compose(
             teardown=teardown,
             pool=pool,
             sweeper=sweeper,
+            watch=watch,
             demand=demand,
             settings=leasing,
         )

@@ -15,6 +15,7 @@ from warminfra.core.ids import InstanceId
 from warminfra.core.states import InstanceState, LeaseState, TenantState
 from warminfra.leasing.worker import Worker
 from warminfra.service.composition import Parts
+from warminfra.service.reaudit import Reaudit
 
 log = structlog.get_logger()
 
@@ -22,6 +23,8 @@ TICK = 0.5
 """Seconds between two looks of the reaper."""
 
 AFTER_ERROR = 2.0
+CHECK_EVERY = 300.0
+"""Seconds between two looks whether what is installed still is what runs."""
 JOIN = 120.0
 """Longest wait for a worker to come to the end of its step (a start of Keycloak)."""
 
@@ -34,6 +37,8 @@ class Loops:
         self._stopping = threading.Event()
         self._workers: dict[InstanceId, threading.Thread] = {}
         self._tender = threading.Thread(target=self._tend, name="tender", daemon=True)
+        self._reaudit = Reaudit(parts)
+        self._next_check = parts.clock.boot() + CHECK_EVERY
         self.closing = False
         """Set while everything is being purged: no new instance."""
 
@@ -55,6 +60,7 @@ class Loops:
         self._parts.manager.bell.ring()
         if self._tender.ident is not None:
             self._tender.join(JOIN)
+        self._reaudit.end()
         for thread in self._workers.values():
             thread.join(JOIN if instances else TICK)
         if instances:
@@ -97,6 +103,8 @@ class Loops:
             parts.ledger.tenants.unreserve(key_hash)
         if self.closing:
             return
+        self._recompute()
+        self._reaudit.step()
         parts.fleet.tend()
         for worker in parts.fleet.finished():
             parts.fleet.drop(worker.instance)
@@ -112,6 +120,15 @@ class Loops:
                 )
                 self._workers[instance] = thread
                 thread.start()
+
+    def _recompute(self) -> None:
+        """See now and then whether what runs still is what is installed."""
+        if self._parts.clock.boot() < self._next_check:
+            return
+        self._next_check = self._parts.clock.boot() + CHECK_EVERY
+        changed = self._parts.fingerprint.check()
+        if changed:
+            log.error("installed otherwise than it runs", parts=", ".join(changed))
 
     def _work(self, worker: Worker) -> None:
         bell = self._parts.manager.bell

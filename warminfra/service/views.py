@@ -10,7 +10,7 @@ from warminfra.core.errors import WarminfraError
 from warminfra.core.models import Instance, JsonObject, Lease, Recipe, Tenant, Verdict
 from warminfra.core.states import InstanceState, TenantState
 from warminfra.leasing.settings import QUARANTINE_AFTER
-from warminfra.leasing.sharing import UNPROVEN
+from warminfra.leasing.sharing import ALARM, UNPROVEN
 from warminfra.service.composition import Parts
 
 
@@ -28,6 +28,7 @@ def lease_row(lease: Lease) -> JsonObject:
         "mode": lease.mode,
         "mode_reason": lease.mode_reason,
         "domain": lease.domain,
+        "verdict": lease.verdict,
         "created_at": _time(lease.created_at),
         "expires_at": _time(lease.expires_at),
     }
@@ -167,7 +168,15 @@ def ready(parts: Parts) -> bool:
 
 
 def _warnings(parts: Parts) -> list[str]:
-    warnings = []
+    words = parts.ledger.sharing.facts().words
+    warnings = [
+        f"{word.by} saw: {word.why}"
+        for word in words
+        if word.kind == ALARM and word.lifted_at is None
+    ]
+    if parts.fingerprint.changed:
+        changed = ", ".join(parts.fingerprint.changed)
+        warnings.append(f"installed otherwise than it runs ({changed}): restart the service")
     if parts.settings.sharing.policy == "unproven":
         warnings.append(UNPROVEN)
     if not parts.settings.service.group:

@@ -53,6 +53,8 @@ class FakeServer:
 
     clock: Clock
     realms: dict[TenantId, FakeRealm] = field(default_factory=dict)
+    settings: str = "fake"
+    """Stands for all that is server-wide."""
     up: bool = False
     incarnation: int = 0
     lose_next_reply: bool = False
@@ -165,7 +167,7 @@ class FakeProvider:
         self._call("health")
 
     def fingerprint(self) -> Mapping[str, str]:
-        return {"server": "fake"}
+        return {"server": self._server.settings}
 
     def capabilities(self) -> Capabilities:
         return Capabilities(transaction_timeout=TRANSACTION_TIMEOUT)
