@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from isolation_checks.blocks import Block, Draw
+from isolation_checks.checks.artifacts import Artifacts
 from isolation_checks.checks.authority import Authority
 from isolation_checks.checks.base import Check
 from isolation_checks.checks.completeness import Completeness
@@ -22,6 +23,7 @@ from isolation_checks.checks.manager import Manager
 from isolation_checks.checks.museum import Museum
 from isolation_checks.checks.neighbours import Neighbours
 from isolation_checks.checks.privilege import Privilege
+from isolation_checks.checks.replay import Replay
 from isolation_checks.checks.residue import Residue
 from isolation_checks.confirm import Counterexample, confirm
 from isolation_checks.events import Checked, Event, Finding, Known, Phase, Trouble
@@ -48,6 +50,8 @@ CHECKS: tuple[Check, ...] = (
     Neighbours(),
     Residue(),
     Authority(),
+    Artifacts(),
+    Replay(),
     Museum(),
 )
 
@@ -141,13 +145,15 @@ class Audit:
             self._emit(Checked(check.name, check.channels, world.attempts, world.controls, seconds))
 
     def _mutants(self, server: Scratch) -> None:
+        possible = [mutant for mutant in MUTANTS if mutant.applies(server.template)]
+        stock = {event.name for event in self.events if isinstance(event, Finding)}
         for mutant in (
-            MUTANTS
+            possible
             if self.self_test
-            else mutants_for(self.profile, MUTANTS, self.seed, self.lease_class, self.drawn)
+            else mutants_for(self.profile, possible, self.seed, self.lease_class, self.drawn)
         ):
             self._phase(f"planting {mutant.id}: {mutant.title}")
-            plant(server, mutant, CHECKS, self._emit)
+            plant(server, mutant, CHECKS, self._emit, stock)
 
     def _blocks(self) -> None:
         """Run the programs, each block on a server of its own."""

@@ -77,6 +77,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something for the reviewer that decides nothing: a figure, a fate, what was not covered."""
+
+    channel: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """A check came to its end on the system as it is. `controls`: positive controls that passed."""
 
@@ -123,4 +132,4 @@ class Trouble:
     what: str
 
 
-Event = Phase | Known | Tried | Finding | Checked | Planted | Program | Trouble
+Event = Phase | Known | Tried | Finding | Noted | Checked | Planted | Program | Trouble

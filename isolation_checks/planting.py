@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 from isolation_checks.checks.base import Check
 from isolation_checks.events import Event, Finding, Planted, Trouble
@@ -13,9 +13,16 @@ from isolation_checks.world import World
 
 
 def plant(
-    server: Scratch, mutant: Mutant, checks: Sequence[Check], emit: Callable[[Event], None]
+    server: Scratch,
+    mutant: Mutant,
+    checks: Sequence[Check],
+    emit: Callable[[Event], None],
+    stock: Set[str] = frozenset(),
 ) -> None:
-    """Plant one, run the checks of its channel until one sees it, and tell."""
+    """Plant one, run the checks of its channel until one sees it, and tell.
+
+    What is found without the fault too (`stock`, by name) says nothing of it.
+    """
     began = time.monotonic()
     seen: Finding | None = None
     for check in checks:
@@ -28,7 +35,10 @@ def plant(
         except Exception as error:  # noqa: BLE001 - a check that breaks has seen nothing
             if not world.found:
                 emit(Trouble(f"mutant {mutant.id}", f"{type(error).__name__}: {error}"))
-        seen = next((one for one in world.found if one.channel == mutant.channel), None)
+        seen = next(
+            (one for one in world.found if one.channel == mutant.channel and one.name not in stock),
+            None,
+        )
     emit(
         Planted(
             mutant.id,

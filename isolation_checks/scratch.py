@@ -34,7 +34,7 @@ from warminfra.core.models import (
     ServerAccess,
 )
 from warminfra.core.states import TenantState
-from warminfra.core.template import Template
+from warminfra.core.template import DOMAIN, Template
 from warminfra.leasing.manager import LeaseManager
 from warminfra.service.admin import enrolled
 from warminfra.service.composition import Parts, compose
@@ -121,9 +121,15 @@ class Scratch:
         while time.monotonic() < deadline:
             outcome = self.manager.acquire(request)
             if isinstance(outcome, Granted):
-                return lease_document(outcome, self.parts.package.name)
+                document = lease_document(outcome, self.parts.package.name)
+                return {**document, "redirect_uri": self._redirect(str(document["domain"]))}
             time.sleep(outcome.retry_after)
         raise NoCapacity("the scratch installation grants no lease")
+
+    def _redirect(self, domain: str) -> str:
+        """Return a redirect URI that the template's client accepts."""
+        first = self.template.client.redirect_uris[0]
+        return first.replace(DOMAIN, domain).replace("*", "callback")
 
     def release(self, *leases: JsonObject) -> None:
         """Give leases back, and wait until nothing of them is left, as far as the service knows."""

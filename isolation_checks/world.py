@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from isolation_checks.events import Event, Finding, Tried
+from isolation_checks.events import Event, Finding, Noted, Tried
 from isolation_checks.scratch import Scratch
 from warminfra.core.audit import Cell, Credential, Reply
 from warminfra.core.models import JsonObject
@@ -129,6 +129,10 @@ class World:
             self.report(Finding("X1", "bystander", "a bystander changed", detail))
         self.scratch.release(self.still.lease)
         self.still.lease = None
+
+    def note(self, channel: str, subject: str, text: str) -> None:
+        """Tell the reviewer something that decides nothing."""
+        self.emit(Noted(channel, subject, text))
 
     def report(self, finding: Finding) -> None:
         """Tell of something that crossed, once."""

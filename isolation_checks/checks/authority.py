@@ -1,4 +1,4 @@
-"""X1, X2, X13: every credential of A, everywhere that takes its kind, at B and at master."""
+"""X1, X13: every lasting credential of A, everywhere that takes its kind, at B and at master."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Authority:
     """
 
     name = "foreign credentials"
-    channels = ("X1", "X2", "X13")
+    channels = ("X1", "X13")
 
     def run(self, world: World) -> None:
         """Run the matrix with one pair."""
         attacker, victim = world.attacker(), world.victim()
         for credential in attacker.credentials:
+            if credential.one_shot:
+                continue
             before = world.scratch.surface.digest(victim)
             spoke = self._everywhere(world, attacker, credential, victim)
             if not spoke:
@@ -49,10 +51,7 @@ class Authority:
         cells = surface.cells(credential.kind)
         for cell in cells:
             for target, where in world.targets(cell, victim):
-                tried = (
-                    surface.again(credential, attacker.lease) if credential.one_shot else credential
-                )
-                crossed = world.crosses(cell, tried, target, where)
+                crossed = world.crosses(cell, credential, target, where)
                 if crossed:
                     world.report(_finding(self.name, cell, credential, where, crossed))
             if not ends(cell):

@@ -16,7 +16,7 @@ from warminfra.core.models import (
     TenantRef,
 )
 from warminfra.core.ports import Provider
-from warminfra.core.template import ClientSpec
+from warminfra.core.template import ClientSpec, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Mutant:
     channel: str
     planted: Callable[[Scratch], AbstractContextManager[None]]
     classes: tuple[str, ...] = ("user", "admin")
+    applies: Callable[[Template], bool] = lambda _: True
+    """Says whether a tenant of the template has what the fault is in."""
 
 
 class Decorator:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from isolation_checks.mutants import drawn, keycloak, manager, taken_down
+from isolation_checks.mutants import drawn, keycloak, manager, taken_down, wire
 from isolation_checks.mutants.base import Mutant
+
+DEVICE = "client.settings.oauth2.device.authorization.grant.enabled"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -23,6 +25,18 @@ MUTANTS: tuple[Mutant, ...] = (
         "X1",
         drawn.spoiled(drawn.same_passwords),
     ),
+    Mutant(
+        *("M16", "a pushed authorization request without tenant", "X2"),
+        wire.spoiled(wire.without_tenant("request_uri")),
+    ),
+    Mutant("M17", "a code without tenant", "X2", wire.spoiled(wire.without_tenant("code"))),
+    Mutant(
+        *("M18", "a device code without tenant", "X2"),
+        wire.spoiled(wire.without_tenant("device_code")),
+        applies=lambda template: template.admin or DEVICE in template.features,
+    ),
+    Mutant("M19", "a `jti` remembered for all", "X3", wire.spoiled(wire.remembers_for_all)),
+    Mutant("M20", "an action token without tenant", "X2", wire.spoiled(wire.without_tenant("key"))),
     Mutant(
         "M21",
         "management client left in master",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from isolation_checks import figures
-from isolation_checks.events import CHANNELS, Checked, Event, Program, Tried, Trouble
+from isolation_checks.events import CHANNELS, Checked, Event, Noted, Program, Tried, Trouble
 from isolation_checks.history import Entry, false_alarms
 from isolation_checks.verdict import Outcome
 
@@ -45,6 +45,7 @@ def report(
     lines += ["", "## What was audited", ""]
     lines += [f"- {name}: {value}" for name, value in head.items()]
     lines += ["", *_tried(events, outcome), "", *_found(outcome), "", *_planted(outcome), ""]
+    lines += _noted(events)
     lines += [*_headings(outcome), "", *_sure(outcome, events, history), ""]
     lines += [*_not_covered(outcome), "", *_audits(history), "", *_time(events), ""]
     lines += _troubles(events)
@@ -99,6 +100,15 @@ def _found(outcome: Outcome) -> list[str]:
             lines += [f"{n}. {step}" for n, step in enumerate(finding.steps, 1)]
         lines.append("")
     return lines
+
+
+def _noted(events: Sequence[Event]) -> list[str]:
+    noted = [event for event in events if isinstance(event, Noted)]
+    if not noted:
+        return []
+    lines = ["## Noted, not judged", "", "| channel | what | |", "|---|---|---|"]
+    lines += [f"| {one.channel} | {one.subject} | {one.text} |" for one in noted]
+    return [*lines, ""]
 
 
 def _planted(outcome: Outcome) -> list[str]:

@@ -6,7 +6,7 @@ learns nothing from their difference (ids, times, names of tenants and tokens ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -80,8 +80,36 @@ class AuditSurface(Protocol):
         """Return one of the same kind and form that no server ever accepted."""
         ...
 
+    def artifacts(self) -> Sequence[str]:
+        """Return every kind of one-shot artifact that such a server knows."""
+        ...
+
+    def artifact(self, kind: str, lease: JsonObject) -> Credential:
+        """Return a fresh one. Raises `ProviderRefused` if the tenant has none, with the reason."""
+        ...
+
+    def once(self) -> Sequence[str]:
+        """Return the kinds of values that a client chooses and that a server may remember."""
+        ...
+
+    def use(self, kind: str, value: str, lease: JsonObject) -> Reply:
+        """Make the legal call with that value. Raises `ProviderRefused` if the tenant cannot."""
+        ...
+
+    def furnished(self, lease: JsonObject) -> JsonObject:
+        """Return the lease after its own admin has made what a careless test suite makes."""
+        ...
+
+    def with_mail(self, lease: JsonObject, port: int, box: Callable[[], bytes]) -> None:
+        """Let the tenant send mail to that port of loopback; `box` waits for the next one."""
+        ...
+
     def cells(self, kind: str) -> Sequence[Cell]:
         """Return where a credential of that kind can be tried."""
+        ...
+
+    def known_cells(self) -> Sequence[Cell]:
+        """Return every cell that there is, of every kind, minted here or not."""
         ...
 
     def attempt(self, cell: Cell, credential: Credential, target: JsonObject | None) -> Reply:

@@ -9,40 +9,43 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 from keycloak import urls_patterns
 
 from warminfra.core.audit import Cell, Credential
-from warminfra.core.models import JsonObject
-from warminfra_keycloak.audit.holder import asks, header
+from warminfra_keycloak.audit.artifacts import REDEEM, Make
+from warminfra_keycloak.audit.holder import header
+from warminfra_keycloak.audit.kinds import (
+    ACCESS,
+    ADMIN,
+    BEARERS,
+    COOKIE,
+    ID,
+    INITIAL,
+    LASTING,
+    LOGOUT,
+    OFFLINE,
+    ONE_SHOT,
+    PASSWORD,
+    REFRESH,
+    REGISTRATION,
+    SECRET,
+    SERVICE,
+)
+from warminfra_keycloak.audit.target import Target, public_request
 
-ACCESS, REFRESH, OFFLINE, ID = "access token", "refresh token", "offline token", "id token"
-CODE, SECRET, PASSWORD, COOKIE = "code", "client secret", "password", "session cookie"
-ADMIN = "admin token"
-
-BEARERS = (ACCESS, REFRESH, OFFLINE, ID, ADMIN)
 LOGIN_FORM = "login form"
 """Two requests: the page, whose client is public, and the form on it."""
+RESOURCE_SERVER = "an app that trusts the realm"
+"""No request to the server but for its keys: an app looks at the token, as apps do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a request goes: a realm, and what is known of its insides."""
-
-    base: str
-    realm: str
-    lease: JsonObject | None
-
-    @property
-    def oidc(self) -> str:
-        return f"{self.base}/realms/{self.realm}/protocol/openid-connect"
-
-
-Make = Callable[[httpx.Client, Credential, Target], httpx.Request]
+def known() -> list[Cell]:
+    """Return every cell that there is, of every kind, minted here or not."""
+    return [cell for kind in (*LASTING, *ONE_SHOT) for cell in cells(kind)]
 
 
 def cells(kind: str) -> list[Cell]:
@@ -50,6 +53,8 @@ def cells(kind: str) -> list[Cell]:
     found = [Cell(kind, verb, name) for verb, name, kinds, _ in _PROTOCOL if kind in kinds]
     if kind == PASSWORD:
         found.append(Cell(kind, "POST", LOGIN_FORM))
+    if kind in (ACCESS, ID, LOGOUT, SERVICE):
+        found.append(Cell(kind, "GET", RESOURCE_SERVER))
     if kind in (ACCESS, ADMIN):
         found += [Cell(kind, "GET", path, _server_wide(path)) for path in _ADMIN_PATHS]
         found += [Cell(kind, verb, path, _server_wide(path)) for verb, path, _ in _CHANGES]
@@ -133,10 +138,13 @@ def _client(credential: Credential) -> dict[str, str]:
     return {name: credential.context[name].reveal() for name in ("client_id", "client_secret")}
 
 
-def _get(path: str) -> Make:
+_RESOURCES = "authz/protection/resource_set"
+
+
+def _get(path: str, verb: str = "GET") -> Make:
     def make(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
         url = f"{target.base}/realms/{target.realm}/{path}"
-        return http.build_request("GET", url, headers=_bearer(credential))
+        return http.build_request(verb, url, headers=_bearer(credential))
 
     return make
 
@@ -155,16 +163,6 @@ def _refresh(http: httpx.Client, credential: Credential, target: Target) -> http
     data = {
         "grant_type": "refresh_token",
         "refresh_token": credential.value.reveal(),
-        **_client(credential),
-    }
-    return http.build_request("POST", f"{target.oidc}/token", data=data)
-
-
-def _redeem(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
-    data = {
-        "grant_type": "authorization_code",
-        "code": credential.value.reveal(),
-        "redirect_uri": credential.context["redirect_uri"].reveal(),
         **_client(credential),
     }
     return http.build_request("POST", f"{target.oidc}/token", data=data)
@@ -229,20 +227,54 @@ def _single_sign_on(http: httpx.Client, credential: Credential, target: Target) 
     )
 
 
-def public_request(target: Target) -> dict[str, str]:
-    """Return the query of an authorization request that anybody may make at the target."""
-    if target.lease is not None:
-        return asks(target.lease)
-    return {
-        "client_id": "security-admin-console",
-        "redirect_uri": f"{target.base}/admin/master/console/",
-        "response_type": "code",
-        "scope": "openid",
-        "code_challenge_method": "S256",
-        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",  # of RFC 7636
-    }
+def _protect(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    url = f"{target.base}/realms/{target.realm}/authz/protection/resource_set"
+    body = {"name": "intruder"}
+    return http.build_request("POST", url, json=body, headers=_bearer(credential))
 
 
+def _permission(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    """What an app asks with its user's token: may this user, at the audience's resources?"""
+    audience = target.lease["client"]["id"] if target.lease else "account"
+    data = {"grant_type": "urn:ietf:params:oauth:grant-type:uma-ticket", "audience": audience}
+    return http.build_request(
+        "POST", f"{target.oidc}/token", data=data, headers=_bearer(credential)
+    )
+
+
+def _account_update(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+    url = f"{target.base}/realms/{target.realm}/account/"
+    body = {"firstName": "intruder", "lastName": "intruder", "email": "intruder@example.test"}
+    return http.build_request("POST", url, json=body, headers=_bearer(credential))
+
+
+def _registered(path: str) -> Make:
+    """A client's registration, under the id that its client has at the target."""
+
+    def make(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+        client = target.lease["client"]["id"] if target.lease else "account"
+        url = f"{target.base}/realms/{target.realm}/clients-registrations/{path}/{client}"
+        return http.build_request("GET", url, headers=_bearer(credential))
+
+    return make
+
+
+def _register(path: str, body: Mapping[str, Any]) -> Make:
+    def make(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+        url = f"{target.base}/realms/{target.realm}/clients-registrations/{path}"
+        return http.build_request("POST", url, json=dict(body), headers=_bearer(credential))
+
+    return make
+
+
+def _backchannel_logout(
+    http: httpx.Client, credential: Credential, target: Target
+) -> httpx.Request:
+    data = {"logout_token": credential.value.reveal()}
+    return http.build_request("POST", f"{target.oidc}/logout/backchannel-logout", data=data)
+
+
+_ENROLLING = (ACCESS, ADMIN, SERVICE, INITIAL, REGISTRATION)
 _PROTOCOL: tuple[tuple[str, str, tuple[str, ...], Make], ...] = (
     ("GET", "userinfo", BEARERS, _get("protocol/openid-connect/userinfo")),
     ("GET", "account", BEARERS, _get("account/?userProfileMetadata=true")),
@@ -250,12 +282,32 @@ _PROTOCOL: tuple[tuple[str, str, tuple[str, ...], Make], ...] = (
     ("POST", "introspection", BEARERS, _introspect),
     ("POST", "revocation", (REFRESH, OFFLINE), _revoke),
     ("POST", "token, refresh", (REFRESH, OFFLINE), _refresh),
-    ("POST", "token, code", (CODE,), _redeem),
-    ("POST", "token, exchange", (ACCESS, ADMIN), _exchange),
+    ("POST", "token, exchange", (ACCESS, ADMIN, SERVICE), _exchange),
+    ("POST", "token, permission", (ACCESS, ADMIN, SERVICE), _permission),
+    ("POST", "account", (ACCESS, ADMIN, SERVICE), _account_update),
+    ("GET", "account applications", (ACCESS, ADMIN), _get("account/applications")),
+    ("GET", "account credentials", (ACCESS, ADMIN), _get("account/credentials")),
+    ("GET", "account resources", (ACCESS, ADMIN), _get("account/resources")),
+    ("GET", "account devices", (ACCESS, ADMIN), _get("account/sessions/devices")),
+    ("DELETE", "account sessions", (ACCESS, ADMIN), _get("account/sessions", "DELETE")),
+    ("GET", "authz/protection/resource_set", (ACCESS, SERVICE), _get(_RESOURCES)),
+    ("POST", "authz/protection/resource_set", (ACCESS, SERVICE), _protect),
+    ("GET", "authz/protection/permission", (ACCESS, SERVICE), _get("authz/protection/permission")),
+    ("GET", "client registration", _ENROLLING, _registered("default")),
+    ("GET", "client registration, openid-connect", _ENROLLING, _registered("openid-connect")),
+    ("GET", "client's adapter file", _ENROLLING, _registered("install")),
+    ("POST", "client registration", _ENROLLING, _register("default", {"clientId": "intruder"})),
+    (
+        *("POST", "client registration, openid-connect", _ENROLLING),
+        _register("openid-connect", {"redirect_uris": ["https://intruder.example.test/"]}),
+    ),
+    ("POST", "backchannel logout", (LOGOUT, ID), _backchannel_logout),
     ("GET", "logout by hint", (ID,), _logout_hint),
     ("POST", "token, client credentials", (SECRET,), _client_grant("client_credentials")),
     ("POST", "token, client's refresh", (SECRET,), _client_grant("refresh_token")),
     ("POST", "pushed authorization request", (SECRET,), _par),
     ("POST", "token, password", (PASSWORD,), _password_grant),
     ("GET", "authorization by cookie", (COOKIE,), _single_sign_on),
+    *((verb, name, (kind,), make) for verb, name, kind, make in REDEEM),
 )
+"""Cells of the protocol: verb, name, the kinds that it takes, how the request is made."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
@@ -14,6 +15,8 @@ from warminfra.core.errors import Unreachable
 from warminfra.core.models import JsonObject
 
 _ACTION = re.compile(r'<form id="kc-form-login"[^>]*action="([^"]+)"')
+_FORM = re.compile(r'<form[^>]*action="([^"]+)"')
+_HIDDEN = re.compile(r'<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"')
 COOKIES = ("KEYCLOAK_IDENTITY", "KEYCLOAK_SESSION", "AUTH_SESSION_ID")
 
 
@@ -27,7 +30,7 @@ class LoggedIn:
 
 def redirect_of(lease: JsonObject) -> str:
     """Return a redirect URI that the lease's client accepts."""
-    return f"https://{lease['domain']}/callback"
+    return str(lease.get("redirect_uri") or f"https://{lease['domain']}/callback")
 
 
 def asks(lease: JsonObject, scope: str = "openid", **more: str) -> dict[str, str]:
@@ -58,15 +61,26 @@ def fill_in(
 
 def login(http: httpx.Client, lease: JsonObject, scope: str = "openid") -> LoggedIn:
     """Log the lease's first user in by the form. Raises `Unreachable` if the flow breaks off."""
-    user = lease["users"][0]
     page = http.get(lease["endpoints"]["authorization"], params=asks(lease, scope))
-    answer = fill_in(http, page, user["username"], user["password"])
-    if answer is None:
-        raise Unreachable(f"no login form at {lease['tenant']}: {page.status_code}")
+    answer = _entered(http, lease, page)
     code = code_in(answer)
     if not code:
         raise Unreachable(f"no code from the login at {lease['tenant']}: {answer.status_code}")
     return LoggedIn({**cookies_of(page), **cookies_of(answer)}, code)
+
+
+def login_answer(http: httpx.Client, lease: JsonObject, query: Mapping[str, str]) -> httpx.Response:
+    """Return the answer to the login form of an authorization request of one's own."""
+    page = http.get(lease["endpoints"]["authorization"], params=dict(query))
+    return _entered(http, lease, page)
+
+
+def _entered(http: httpx.Client, lease: JsonObject, page: httpx.Response) -> httpx.Response:
+    user = lease["users"][0]
+    answer = fill_in(http, page, user["username"], user["password"])
+    if answer is None:
+        raise Unreachable(f"no login form at {lease['tenant']}: {page.status_code}")
+    return answer
 
 
 def tokens(http: httpx.Client, lease: JsonObject, code: str) -> dict[str, Any]:
@@ -87,6 +101,17 @@ def tokens(http: httpx.Client, lease: JsonObject, code: str) -> dict[str, Any]:
     return found
 
 
+def form_of(page: httpx.Response) -> str | None:
+    """Return the address of the form of a page, None if it has none."""
+    found = _FORM.search(page.text)
+    return str(page.url.join(unescape(found.group(1)))) if found else None
+
+
+def hidden_of(page: httpx.Response) -> dict[str, str]:
+    """Return the hidden fields of a page's forms."""
+    return {name: unescape(value) for name, value in _HIDDEN.findall(page.text)}
+
+
 def code_in(answer: httpx.Response) -> str:
     """Return the code that a redirect carries, or ""."""
     location: str = answer.headers.get("location", "")
@@ -102,6 +127,6 @@ def cookies_of(answer: httpx.Response) -> dict[str, str]:
     return found
 
 
-def header(cookies: dict[str, str]) -> str:
+def header(cookies: Mapping[str, str]) -> str:
     """Return the Cookie header."""
     return "; ".join(f"{name}={value}" for name, value in cookies.items())

@@ -10,6 +10,8 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -27,10 +29,12 @@ from keycloak.urls_patterns import (
 
 from warminfra.core.audit import Cell, Credential, Reply
 from warminfra.core.entropy import SystemEntropy
-from warminfra.core.errors import OutcomeUnknown, Unreachable
+from warminfra.core.errors import OutcomeUnknown, ProviderRefused, Unreachable
 from warminfra.core.models import JsonObject, ServerAccess
 from warminfra.core.secret import Secret
 from warminfra_keycloak.audit import cells as places
+from warminfra_keycloak.audit import furnish, jose, kinds
+from warminfra_keycloak.audit.artifacts import FOR_NOBODY, MINTS, Means, service_token
 from warminfra_keycloak.audit.canonical import canonical
 from warminfra_keycloak.audit.fresh import fresh
 from warminfra_keycloak.audit.holder import (
@@ -42,6 +46,9 @@ from warminfra_keycloak.audit.holder import (
     redirect_of,
     tokens,
 )
+from warminfra_keycloak.audit.once import USES
+from warminfra_keycloak.audit.target import Target, public_request
+from warminfra_keycloak.audit.wire import Wire
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
 
 AUDITOR = "auditor"
@@ -54,7 +61,11 @@ class KeycloakSurface:
 
     def __init__(self, access: ServerAccess) -> None:
         self._base = access.base_url
-        self._http = httpx.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
+        self.wire = Wire()
+        self.same_issuer: jose.Issuers = str.__eq__
+        """How the apps that trust a realm compare issuers; a mutant plants another way."""
+        self._http = httpx.Client(transport=self.wire, timeout=_TIMEOUT, follow_redirects=False)
+        self._means: dict[str, Means] = {}
         self._admin = AdminConnection(
             access.base_url,
             access.identity[f"{AUDITOR}_id"].reveal(),
@@ -78,63 +89,100 @@ class KeycloakSurface:
         tenant = lease["tenant"]
         cookies = {name: Secret(value) for name, value in browser.cookies.items()}
         credentials = [
-            Credential(places.ACCESS, tenant, Secret(found["access_token"]), client),
-            Credential(places.REFRESH, tenant, Secret(found["refresh_token"]), client),
-            Credential(places.ID, tenant, Secret(found["id_token"]), client),
-            Credential(places.OFFLINE, tenant, Secret(lasting["refresh_token"]), client),
-            Credential(places.SECRET, tenant, Secret(lease["client"]["secret"]), client),
-            Credential(places.COOKIE, tenant, cookies["KEYCLOAK_IDENTITY"], cookies),
+            Credential(kinds.ACCESS, tenant, Secret(found["access_token"]), client),
+            Credential(kinds.REFRESH, tenant, Secret(found["refresh_token"]), client),
+            Credential(kinds.ID, tenant, Secret(found["id_token"]), client),
+            Credential(kinds.OFFLINE, tenant, Secret(lasting["refresh_token"]), client),
+            Credential(kinds.SECRET, tenant, Secret(lease["client"]["secret"]), client),
+            Credential(kinds.COOKIE, tenant, cookies["KEYCLOAK_IDENTITY"], cookies),
             self._code(lease, cookies),
         ]
         credentials += [
             Credential(
-                places.PASSWORD,
+                kinds.PASSWORD,
                 tenant,
                 Secret(user["password"]),
                 {**client, "username": Secret(user["username"])},
             )
             for user in lease["users"][:1]
         ]
+        with suppress(ProviderRefused):
+            token = Secret(service_token(self._http, lease))
+            credentials.append(Credential(kinds.SERVICE, tenant, token, client))
         if "admin" in lease:
-            credentials.append(self._admin_token(lease))
+            credentials += self._of_admin(lease, client)
         return credentials
 
     def again(self, credential: Credential, lease: JsonObject) -> Credential:
-        """Return a fresh code by the session's cookies; what can be used twice is its own twin."""
-        if credential.kind != places.CODE:
+        """Return a fresh artifact of the same kind; what can be used twice is its own twin."""
+        if not credential.one_shot:
             return credential
         cookies = {name: secret for name, secret in credential.context.items() if name.isupper()}
-        return self._code(lease, cookies)
+        if credential.kind == kinds.CODE and cookies:
+            return self._code(lease, cookies)
+        return self.artifact(credential.kind, lease)
+
+    def artifacts(self) -> Sequence[str]:
+        """Return every kind of one-shot artifact that Keycloak knows."""
+        return kinds.ONE_SHOT
+
+    def artifact(self, kind: str, lease: JsonObject) -> Credential:
+        """Return a fresh one. Raises `ProviderRefused` if the tenant has none, with the reason."""
+        return MINTS[kind](self._http, lease, self._means.get(lease["id"], Means()))
+
+    def once(self) -> Sequence[str]:
+        """Return the kinds of values that a client chooses and that a server may remember."""
+        return tuple(USES)
+
+    def use(self, kind: str, value: str, lease: JsonObject) -> Reply:
+        """Make the legal call with that value. Raises `ProviderRefused` if the tenant cannot."""
+        means = self._means.get(lease["id"], Means())
+        return canonical(USES[kind](self._http, lease, means, value))
+
+    def furnished(self, lease: JsonObject) -> JsonObject:
+        """Return the lease after its own admin has made the clients of a careless test suite."""
+        furnished, signer = furnish.fixed_clients(self._http, lease, self._entropy)
+        before = self._means.get(lease["id"], Means())
+        self._means[lease["id"]] = replace(before, jwt_client=signer)
+        return furnished
+
+    def with_mail(self, lease: JsonObject, port: int, box: furnish.MailBox) -> None:
+        """Let the tenant send mail to a sink at that port of loopback, as a template may."""
+        user = str(lease["users"][0]["username"])
+        ask = furnish.mail(self._admin, realm_of(lease), user, port, box)
+        before = self._means.get(lease["id"], Means())
+        self._means[lease["id"]] = replace(before, ask_for_mail=ask)
 
     def never_valid(self, credential: Credential) -> Credential:
         """Return one of the same form: the signature of another, or other random characters."""
         value = credential.value.reveal()
-        context = dict(credential.context)
-        if credential.kind == places.COOKIE:
-            context = {
-                name: Secret(_forged(secret.reveal(), self._entropy))
-                for name, secret in context.items()
-            }
-        return Credential(
-            credential.kind,
-            credential.tenant,
-            Secret(_forged(value, self._entropy)),
-            context,
-            credential.one_shot,
-        )
+        context = {
+            name: Secret(_forged(secret.reveal(), self._entropy))
+            if credential.kind == kinds.COOKIE or name.startswith("cookie ")
+            else secret
+            for name, secret in credential.context.items()
+        }
+        forged = context.get(FOR_NOBODY) or Secret(_forged(value, self._entropy))
+        return replace(credential, value=forged, context=context)
 
     # ------------------------------------------------------------ trying it
 
     def cells(self, kind: str) -> Sequence[Cell]:
         return places.cells(kind)
 
+    def known_cells(self) -> Sequence[Cell]:
+        """Return every cell that there is, of every kind, minted here or not."""
+        return places.known()
+
     def attempt(self, cell: Cell, credential: Credential, target: JsonObject | None) -> Reply:
         """Send it. Raises `OutcomeUnknown` if no answer comes."""
         realm = realm_of(target) if target else "master"
-        place = places.Target(self._base, realm, target)
+        place = Target(self._base, realm, target)
         try:
             if cell.endpoint == places.LOGIN_FORM:
                 return self._by_form(credential, place)
+            if cell.endpoint == places.RESOURCE_SERVER:
+                return self._at_app(credential, place)
             return canonical(self._http.send(places.request(self._http, cell, credential, place)))
         except httpx.HTTPError as error:
             raise OutcomeUnknown(f"{cell}: {type(error).__name__}") from error
@@ -208,8 +256,14 @@ class KeycloakSurface:
         path = pattern.format(**{"realm-name": realm})
         return self._admin.get(path, timeout=SLOW_TIMEOUT).json()
 
-    def _by_form(self, credential: Credential, place: places.Target) -> Reply:
-        page = self._http.get(f"{place.oidc}/auth", params=places.public_request(place))
+    def _at_app(self, credential: Credential, place: Target) -> Reply:
+        keys = self._http.get(f"{place.oidc}/certs").json()["keys"]
+        issuer = f"{self._base}/realms/{place.realm}"
+        taken = jose.accepts(credential.value.reveal(), keys, issuer, self.same_issuer)
+        return Reply(200, "taken") if taken else Reply(401, "not taken")
+
+    def _by_form(self, credential: Credential, place: Target) -> Reply:
+        page = self._http.get(f"{place.oidc}/auth", params=public_request(place))
         username = credential.context["username"].reveal()
         answer = fill_in(self._http, page, username, credential.value.reveal())
         return canonical(page if answer is None else answer)
@@ -224,26 +278,36 @@ class KeycloakSurface:
         if not code:
             raise Unreachable(f"no code by cookie at {lease['tenant']}: {answer.status_code}")
         context = {**cookies, **_client(lease)}
-        return Credential(places.CODE, lease["tenant"], Secret(code), context, one_shot=True)
+        return Credential(kinds.CODE, lease["tenant"], Secret(code), context, one_shot=True)
 
-    def _admin_token(self, lease: JsonObject) -> Credential:
-        admin = lease["admin"]
-        answer = self._http.post(
-            lease["endpoints"]["token"],
-            data={
-                "grant_type": "client_credentials",
-                "client_id": admin["client_id"],
-                "client_secret": admin["client_secret"],
-            },
+    def _of_admin(self, lease: JsonObject, client: Mapping[str, Secret]) -> list[Credential]:
+        """Return the admin's token, and the registration tokens that it makes."""
+        tenant, admin = lease["tenant"], lease["admin"]
+        own = {name: Secret(admin[name]) for name in ("client_id", "client_secret")}
+        token = furnish.admin_token(self._http, lease)
+        bearer = {"Authorization": f"Bearer {token}"}
+        initial = self._http.post(
+            f"{admin['url']}/clients-initial-access",
+            json={"count": 100, "expiration": 3600},
+            headers=bearer,
         )
-        if answer.status_code != httpx.codes.OK:
-            raise Unreachable(f"no token for the admin of {lease['tenant']}")
-        context = {
-            "client_id": Secret(admin["client_id"]),
-            "client_secret": Secret(admin["client_secret"]),
-        }
-        token = Secret(answer.json()["access_token"])
-        return Credential(places.ADMIN, lease["tenant"], token, context)
+        clients = self._http.get(
+            f"{admin['url']}/clients", params={"clientId": lease["client"]["id"]}, headers=bearer
+        )
+        registration = self._http.post(
+            f"{admin['url']}/clients/{clients.json()[0]['id']}/registration-access-token",
+            headers=bearer,
+        )
+        return [
+            Credential(kinds.ADMIN, tenant, Secret(token), own),
+            Credential(kinds.INITIAL, tenant, Secret(initial.json()["token"]), client),
+            Credential(
+                kinds.REGISTRATION,
+                tenant,
+                Secret(registration.json()["registrationAccessToken"]),
+                client,
+            ),
+        ]
 
 
 def realm_of(lease: JsonObject) -> str:
@@ -260,16 +324,19 @@ def _client(lease: JsonObject) -> dict[str, Secret]:
 
 
 def _forged(value: str, entropy: SystemEntropy) -> str:
-    """Return the value with its signature, or all of it, replaced; the form stays."""
-    head, dot, tail = value.rpartition(".")
-    fresh = "".join(
-        entropy.token(1) if character.isalnum() else character for character in (tail or value)
-    )
-    return f"{head}{dot}{fresh}" if head.count(".") == 1 else _whole(value, entropy)
+    """Return the value with its signature, or its random part, replaced; the form stays."""
+    if value.startswith("eyJ") and value.count(".") == 2:
+        head, _, tail = value.rpartition(".")
+        return f"{head}.{_whole(tail, entropy)}"
+    prefix, colon, tail = value.rpartition(":")
+    return f"{prefix}{colon}{_whole(tail, entropy)}"
 
 
 def _whole(value: str, entropy: SystemEntropy) -> str:
-    return "".join(entropy.token(1) if one.isalnum() else one for one in value)
+    fresh = (entropy.token(1) if one.isalnum() else one for one in value)
+    return "".join(
+        new.upper() if old.isupper() else new for old, new in zip(value, fresh, strict=True)
+    )
 
 
 def _roles_in(token: str, realm: str) -> set[str]:
