@@ -18,7 +18,7 @@ from warminfra.core.ids import InstallationId, InstanceId
 from warminfra.core.models import ProcessRef, Recipe, RunningInstance, SharingFacts
 from warminfra.core.ports import Provider
 from warminfra.core.secret import Secret
-from warminfra.core.states import LIVE_TENANT, InstanceState, TenantState
+from warminfra.core.states import LIVE_TENANT, InstanceState, StackState, TenantState
 from warminfra.core.template import ClientSpec, Template, UserSpec
 from warminfra.leasing.builder import Builder
 from warminfra.leasing.demand import Demand
@@ -28,6 +28,7 @@ from warminfra.leasing.pool import Pool
 from warminfra.leasing.reaper import Reaper
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate, SharingPolicy
+from warminfra.leasing.stacks import StackKeeper
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
 from warminfra.leasing.watch import Watch
@@ -41,12 +42,15 @@ from warminfra.testing.fake_provider import (
     FakeServer,
     SimulatedCrash,
 )
+from warminfra.testing.fake_stacks import FakeStacks, FakeSwarm
 
 TEMPLATE = Template(
     "fake", "app", ClientSpec(redirect_uris=("https://{domain}/*",)), (UserSpec("alice"),)
 )
 SETTINGS = LeasingSettings(ttl=60.0, max_ttl=600.0, grace=30.0)
 POOL_MIN, POOL_MAX = 1, 2
+FOREIGN = "run-1-of-somebody-else"
+"""A stack that is not ours, of a name that begins like ours."""
 
 
 class Faults:
@@ -97,6 +101,7 @@ class Installation:
 
     manager_class = LeaseManager
     teardown_class = Teardown
+    stacks_class = StackKeeper
 
     def __init__(self, empty_ledger: Path, folder: Path, seed: int = 0) -> None:
         self.folder = folder
@@ -107,6 +112,9 @@ class Installation:
         self.faults = Faults()
         self.processes = FakeProcesses()
         self.server = FakeServer(self.clock)
+        self.swarm = FakeSwarm(self.clock)
+        self.swarm.deploy(FOREIGN)
+        self.clock.advance(60.0)
         self.id = InstallationId("aaaabbbb")
         self.policy = SharingPolicy("unproven")
         self._open()
@@ -124,6 +132,7 @@ class Installation:
     def step(self) -> bool:
         """Let the reaper and every worker do one thing; say whether any did something."""
         busy = bool(self.reaper.step())
+        busy = bool(self.stacks.step()) or busy
         for key_hash in self.demand.forget_silent():
             self.ledger.tenants.unreserve(key_hash)
         self.fleet.tend()
@@ -137,7 +146,8 @@ class Installation:
         for _ in range(patience):
             idle = 0 if self.step() else idle + 1
             retiring = self.ledger.tenants.counts()[TenantState.RETIRING]
-            if idle > 2 and not retiring:
+            removing = self.ledger.stacks.counts()[StackState.REMOVING]
+            if idle > 2 and not retiring and not removing:
                 return
             if idle:
                 self.clock.advance(5.0)
@@ -178,12 +188,23 @@ class Installation:
             )
 
         self.fleet = Fleet("fake", ledger, clock, self.entropy, SETTINGS, new_worker)
+        engine = FakeStacks(self.swarm, self.faults)
+        self.stacks = self.stacks_class(ledger, clock, self.entropy, SETTINGS, engine)
         self.manager = self.manager_class(
-            ledger, clock, SETTINGS, gate, self.fleet, self.demand, Secret("seal"), self.folder
+            ledger,
+            clock,
+            SETTINGS,
+            gate,
+            self.fleet,
+            self.demand,
+            Secret("seal"),
+            self.folder,
+            self.stacks,
         )
         self.reaper = Reaper(ledger, clock, self.processes, SETTINGS)
         ledger.tenants.unreserve()
         ledger.tenants.hurry()
+        ledger.stacks.hurry()
         for row in ledger.instances.current():
             if row.state is InstanceState.READY:
                 ledger.instances.move(row.id, InstanceState.UNHEALTHY)

@@ -16,11 +16,14 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.stateful.installation import POOL_MAX, Installation
-from warminfra.core.errors import LeaseLost, SharingRefused, Unreachable, WrongHandle
+from tests.stateful.installation import FOREIGN, POOL_MAX, Installation
+from warminfra.core.engine import StackKind
+from warminfra.core.errors import Conflict, LeaseLost, SharingRefused, Unreachable, WrongHandle
 from warminfra.core.ids import TenantId
 from warminfra.core.models import Granted, LeaseRequest, ProcessRef, Waiting
-from warminfra.core.states import LeaseState, TenantState
+from warminfra.core.secret import Secret
+from warminfra.core.states import LeaseState, StackState, TenantState
+from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.ledger import Ledger
 from warminfra.testing.fake_provider import SimulatedCrash
 
@@ -34,6 +37,7 @@ class Promise:
     secret: str
     deadline: float
     process: ProcessRef | None
+    stack: str = ""
     ended: bool = False
     """Ended by its holder, its process' death, or an accident at the server that may end it."""
 
@@ -79,14 +83,19 @@ class LeaseMachine(RuleBasedStateMachine):
         target=leases,
         bound=st.booleans(),
         domain=st.sampled_from(["", "a.example"]),
+        stack=st.sampled_from(["", "", "run-1", "run-2"]),
         crash=st.integers(0, 12),
         asks=st.integers(1, 6),
     )
-    def acquire(self, bound: bool, domain: str, crash: int, asks: int) -> TenantId | None:
+    def acquire(
+        self, bound: bool, domain: str, stack: str, crash: int, asks: int
+    ) -> TenantId | None:
         """A client asks, again and again with the same key, whatever dies in between."""
         self.keys += 1
         process = ProcessRef(100 + self.keys, 1) if bound else None
-        request = LeaseRequest("app", f"key-{self.keys:016}", domain=domain, bound_to=process)
+        request = LeaseRequest(
+            "app", f"key-{self.keys:016}", domain=domain, bound_to=process, stack=stack
+        )
         for ask in range(asks):
             answer = self._survive(lambda: self._ask(request), crash if ask == 0 else 0)
             if isinstance(answer, Granted):
@@ -137,6 +146,50 @@ class LeaseMachine(RuleBasedStateMachine):
         if promise and promise.process:
             promise.ended = True
             self.world.processes.dead.add(promise.process)
+
+    @rule(lease=leases)
+    def deploy(self, lease: TenantId | None) -> None:
+        """The holder deploys its stack, and may be given secrets for it."""
+        promise = self.promises.get(lease) if lease else None
+        if promise is None or not promise.stack or not self._alive(promise):
+            return
+        if not self.world.swarm.stacks.get(promise.stack):
+            self.world.swarm.deploy(promise.stack)
+
+    @rule(lease=leases, name=st.sampled_from(["run-3", FOREIGN]), crash=st.integers(0, 6))
+    def attach(self, lease: TenantId | None, name: str, crash: int) -> None:
+        """A holder gives its lease another stack; never one that is older than the lease."""
+        if lease is None:
+            return
+        promise = self.promises[lease]
+        world = self.world
+
+        def call() -> Any:
+            try:
+                return world.manager.attach(lease, promise.handle, name)
+            except (Conflict, LeaseLost, Unreachable):
+                return None
+
+        if self._survive(call, crash):
+            assert name != FOREIGN, "a stack that is older than the lease was taken"
+            if self._alive(promise):
+                world.swarm.deploy(name)
+
+    @rule(lease=leases, crash=st.integers(0, 6))
+    def hand_over(self, lease: TenantId | None, crash: int) -> None:
+        """Secrets are made for a stack that the lease owns."""
+        promise = self.promises.get(lease) if lease else None
+        if lease is None or promise is None or not promise.stack:
+            return
+
+        def call() -> Any:
+            try:
+                secrets = {f"{promise.stack}_oidc_v1": Secret("value")}
+                self.world.stacks.make_secrets(lease, promise.stack, secrets)
+            except (LeaseLost, Unreachable):
+                return None
+
+        self._survive(call, crash)
 
     # ------------------------------------------------------------ what time and operators do
 
@@ -196,6 +249,10 @@ class LeaseMachine(RuleBasedStateMachine):
         """The next other call times out, before or after it took effect."""
         self.world.server.hiccup = when
 
+    @rule(up=st.booleans())
+    def engine_comes_and_goes(self, up: bool) -> None:
+        self.world.swarm.up = up
+
     @rule()
     def create_arrives_late(self) -> None:
         self.world.server.arrive_late()
@@ -210,6 +267,25 @@ class LeaseMachine(RuleBasedStateMachine):
             return
         gone = {tenant.id for tenant in self.world.ledger.tenants.in_states((TenantState.GONE,))}
         assert not gone & set(self.world.server.realms), "gone in the ledger, alive at the server"
+
+    @invariant()
+    def stacks_go_first_and_only_ours(self) -> None:
+        """What is not ours stays whole; no stack is called gone that is there; a tenant goes only
+        after its stack, or when that could not be removed again and again."""
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        assert len(world.swarm.stacks[FOREIGN]) == len(StackKind), "somebody else's stack"
+        removing = world.ledger.stacks.in_state(StackState.REMOVING)
+        standing = {stack.name for stack in removing}
+        standing |= {stack.name for stack in world.ledger.stacks.in_state(StackState.OWNED)}
+        there = {name for name, objects in world.swarm.stacks.items() if objects}
+        assert there <= standing | {FOREIGN}, "gone in the ledger, there in the swarm"
+        for stack in removing:
+            tenant = world.ledger.tenants.get(stack.lease)
+            assert tenant is not None
+            if tenant.state is TenantState.GONE:
+                assert stack.attempts >= QUARANTINE_AFTER, "the tenant went before its stack"
 
     @invariant()
     def live_leases_have_their_tenant(self) -> None:
@@ -229,6 +305,7 @@ class LeaseMachine(RuleBasedStateMachine):
         self._restart()
         world.server.arrive_late()
         world.server.hiccup = ""
+        world.swarm.up = True
         self.lift()
         world.clock.advance(700.0)
         world.settle()
@@ -236,6 +313,7 @@ class LeaseMachine(RuleBasedStateMachine):
         assert set(world.server.realms) == world.live_rows()
         assert world.ledger.tenants.counts()[TenantState.READY] == POOL_MAX
         assert world.demand.waiting() == 0
+        assert [name for name, objects in world.swarm.stacks.items() if objects] == [FOREIGN]
 
     # ------------------------------------------------------------ helpers
 
@@ -246,6 +324,8 @@ class LeaseMachine(RuleBasedStateMachine):
             assert self.reverted
         except (Unreachable, LeaseLost):
             pass
+        except Conflict:
+            assert request.stack, "only a stack can be in the way"
         return None
 
     def _or_lost(self, call: Callable[[], Any]) -> Any:
@@ -271,6 +351,7 @@ class LeaseMachine(RuleBasedStateMachine):
             material.client_secret,
             lease.deadline,
             request.bound_to,
+            request.stack,
         )
         self.promises[lease.id] = promise
         if lease.id not in self.world.server.realms:

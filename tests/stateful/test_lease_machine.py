@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -11,12 +12,21 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stateful.installation import Installation
 from tests.stateful.machine import LeaseMachine
-from warminfra.core.errors import OutcomeUnknown, WarminfraError
-from warminfra.core.ids import tenant_name
-from warminfra.core.models import Granted, LeaseRequest, Tenant, TenantRef, Waiting
+from warminfra.core.engine import StackKind, StackObject
+from warminfra.core.errors import LeaseLost, OutcomeUnknown, WarminfraError
+from warminfra.core.ids import TenantId, tenant_name
+from warminfra.core.models import (
+    Granted,
+    LeaseRequest,
+    OwnedStack,
+    Tenant,
+    TenantRef,
+    Waiting,
+)
 from warminfra.leasing.handle import handle_of
 from warminfra.leasing.manager import LeaseManager
 from warminfra.leasing.server import Server
+from warminfra.leasing.stacks import StackKeeper
 from warminfra.leasing.teardown import Teardown
 from warminfra.ledger import NotTaken
 
@@ -74,14 +84,39 @@ class LateCreate(Teardown):
         return super().attempt(server, replace(tenant, uncertain_until=0.0))
 
 
+class AnyAge(StackKeeper):
+    """Planted: a stack is the lease's, whenever it was made."""
+
+    def adopt(self, lease: TenantId, name: str, since: datetime) -> OwnedStack:
+        found = self.ledger.stacks.own(lease, name, datetime(2000, 1, 1, tzinfo=UTC))
+        if found is None or found.lease != lease:
+            raise LeaseLost("not ours")
+        return found
+
+
+class HalfGone(StackKeeper):
+    """Planted: what was told to go is taken to be gone."""
+
+    def _wait(self, stack: OwnedStack, left: list[StackObject]) -> None:
+        self.ledger.stacks.gone(stack)
+
+    def _take_down(self, stack: OwnedStack) -> list[StackObject]:
+        for found in self.engine.objects(stack.name) if self.engine else []:
+            if found.kind is StackKind.SERVICE and self.engine:
+                self.engine.remove(found)
+        return []
+
+
 @pytest.mark.parametrize(
     ("part", "broken"),
     [
         ("manager_class", DoubleLease),
         ("teardown_class", LostTeardown),
         ("teardown_class", LateCreate),
+        ("stacks_class", AnyAge),
+        ("stacks_class", HalfGone),
     ],
-    ids=["double lease", "lost teardown", "late create"],
+    ids=["double lease", "lost teardown", "late create", "stack of any age", "half a stack"],
 )
 def test_a_planted_fault_is_found(part: str, broken: type) -> None:
     """The test that finds nothing above is not blind: each planted fault breaks a promise."""

@@ -176,6 +176,27 @@ def service(settings: Settings) -> Iterator[Finding]:
         yield Finding("warn", "sharing", warning)
 
 
+def engine(settings: Settings) -> Iterator[Finding]:
+    """The container engine: only those who warm images or own stacks need one."""
+    from warminfra.engine.connection import engine_host
+
+    host = engine_host(settings.engine.host)
+    try:
+        from warminfra.engine.images import DockerImages
+
+        found = DockerImages(host).facts()
+    except WarminfraError as error:
+        remedy = f"{error.hint}; needed only for images and stacks"
+        yield Finding("warn", "engine", error.message, remedy)
+        return
+    yield Finding("ok", "engine", f"Docker {found.version}, {found.platform}, at {host}")
+    if found.swarm_manager:
+        yield Finding("ok", "swarm", "this node is a manager")
+    else:
+        remedy = "`docker swarm init`; needed only to deploy and own stacks"
+        yield Finding("warn", "swarm", "this node is no Swarm manager", remedy)
+
+
 def _sockets(runtime_dir: Path, group: bool) -> Iterator[Finding]:
     allowed = {"run.sock": 0o660 if group else 0o600, "admin.sock": 0o600}
     for name, most in allowed.items():

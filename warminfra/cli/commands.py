@@ -41,6 +41,7 @@ COMMANDS: Sequence[Command] = (
     Command("release", "holder", "release", "warminfra release --handle-file lease.json --wait"),
     Command("show", "holder", "show", "warminfra show --reveal -o json"),
     Command("set-domain", "holder", "set_domain", "warminfra set-domain docs.ci.example"),
+    Command("attach", "holder", "attach", "warminfra attach --stack docs-ci-17"),
     Command("leases", "holder", "leases", "warminfra leases"),
     Command(
         "exec", "execute", "execute", "warminfra exec --recipe lasuite-docs -- pytest -x", True

@@ -9,7 +9,7 @@ from warminfra.core.errors import ConfigInvalid
 
 
 def doctor(form: Output = Plain.HUMAN) -> int:
-    """Check this host: Python, Java, disk, memory, kernel, sockets, service, provider.
+    """Check this host: Python, Java, disk, memory, kernel, engine, sockets, service, provider.
 
     Exit code 1 if anything fails.
     """
@@ -21,6 +21,7 @@ def doctor(form: Output = Plain.HUMAN) -> int:
     else:
         found.append(Finding("ok", "configuration", "every key is known and fits"))
         found += checks.host(settings)
+        found += checks.engine(settings)
         found += checks.service(settings)
     if form is Plain.JSON:
         rows = [finding.row() for finding in found]

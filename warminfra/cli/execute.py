@@ -18,8 +18,9 @@ import typer
 from warminfra.cli import session
 from warminfra.cli.document import FILE_VARIABLE, ID_VARIABLE, LEASE_PREFIX, lease_environment
 from warminfra.cli.guard import Guard, cannot_start
+from warminfra.cli.handing import Handing
 from warminfra.cli.heartbeat import Heartbeat
-from warminfra.cli.lease import Domain, Recipe, Run, Slot, Wait
+from warminfra.cli.lease import AppEnv, Domain, Recipe, Run, Slot, Stack, Wait
 from warminfra.cli.lease_file import write_lease_file
 from warminfra.cli.output import as_json
 from warminfra.cli.progress import Progress
@@ -44,12 +45,15 @@ def execute(
         str, typer.Option("--ttl", help="The lease ends so long after our last sign of life.")
     ] = "60s",
     domain: Domain = "",
+    stack: Stack = "",
+    app_env: AppEnv = None,
     wait: Wait = "2m",
 ) -> int:
     """Lease, run CMD with the lease's environment, release at the end whatever happened.
 
     CMD finds the lease in WARMINFRA_LEASE_ID, _HANDLE and _FILE (its document) and the app's own
     names in the environment. What CMD leaves running in the background is killed when CMD ends.
+    With --stack the Swarm stack of that name, which CMD deploys, is removed at the end, too.
 
     Exit code: CMD's; 128+n for signal n; 74 if the lease was lost; 125 if anything went wrong
     before CMD, 126 if it cannot be executed, 127 if it is not found.
@@ -59,6 +63,7 @@ def execute(
             f"this already runs inside lease {held}",
             hint=f"use that lease, or unset {ID_VARIABLE}",
         )
+    handing = Handing(stack, app_env)
     ttl_s, wait_s = session.seconds("--ttl", ttl), session.seconds("--wait", wait)
     with session.client() as client, Progress() as progress:
         document = client.acquire(
@@ -68,10 +73,13 @@ def execute(
             ttl=ttl_s,
             domain=domain,
             bind=True,
+            stack=stack,
+            secret_versions=handing.secret_versions,
             wait=wait_s,
             on_wait=lambda reason: progress.update(f"waiting for a lease: {reason}"),
         )
     try:
+        handing.write(document)
         return _run(document, command)
     finally:
         _release(document)

@@ -97,10 +97,13 @@ def _gone(client: Client, lease: str, handle: Secret, limit: float) -> JsonObjec
         while True:
             try:
                 state = client.state(lease, handle)
-                if state["tenant"] == "gone":
+                left = [row for row in state.get("stacks", []) if row["state"] != "gone"]
+                if state["tenant"] == "gone" and not left:
                     return state
                 tries = f" after {state['attempts']} failed tries" if state["attempts"] else ""
                 phase = f"tenant {lease} is {state['tenant']}{tries}"
+                for row in left:
+                    phase = f"stack {row['name']} is {row['state']}: {row['reason']}"
             except Unreachable as error:
                 phase = error.message
             if time.monotonic() >= deadline:
@@ -148,6 +151,22 @@ def set_domain(
         emit(as_json(masked(document)))
     else:
         emit(f"lease {name} redirects to {domain}")
+
+
+def attach(
+    stack: Annotated[str, typer.Option("--stack", help="A Swarm stack made after the lease.")],
+    lease: LeaseId = "",
+    handle_file: HandleFile = None,
+    form: Output = Plain.HUMAN,
+) -> None:
+    """Let a Swarm stack end with the lease: one that is made after it, by its exact name."""
+    name, handle = _named(lease), _handle(handle_file)
+    with session.client() as client:
+        owned = client.attach(name, handle, stack)
+    if form is Plain.JSON:
+        emit(as_json(owned))
+    else:
+        emit(f"stack {stack} is removed with lease {name}")
 
 
 def leases(

@@ -10,6 +10,7 @@ import typer
 from warminfra.cli import session
 from warminfra.cli.completion import recipe_names
 from warminfra.cli.document import check_github, form_or_default, write_lease
+from warminfra.cli.handing import Handing
 from warminfra.cli.output import Form, LeaseForm, Reveal, To
 from warminfra.cli.progress import Progress
 from warminfra.core.errors import Usage, WarminfraError
@@ -31,6 +32,18 @@ Domain = Annotated[
         "--domain", envvar="WARMINFRA_DOMAIN", help="Domain for the client's redirect URIs."
     ),
 ]
+Stack = Annotated[
+    str,
+    typer.Option(
+        "--stack",
+        envvar="WARMINFRA_STACK",
+        help="A Swarm stack, not deployed yet, that is removed with the lease.",
+    ),
+]
+AppEnv = Annotated[
+    Path | None,
+    typer.Option("--app-env", help="The app's env file; the recipe's names are set in it."),
+]
 Wait = Annotated[str, typer.Option("--wait", help="How long to wait for a lease.")]
 
 
@@ -49,6 +62,8 @@ def lease(
     ] = "",
     ttl: Annotated[str, typer.Option("--ttl", help="Life without renewal, as 30m.")] = "",
     domain: Domain = "",
+    stack: Stack = "",
+    app_env: AppEnv = None,
     wait: Wait = "2m",
     form: LeaseForm = None,
     to: To = None,
@@ -57,7 +72,9 @@ def lease(
     """Lease a tenant: a realm, client and users of this run's own.
 
     Without a key each call is a new lease. In a CI the document goes to stdout only with --reveal.
+    With --stack the lease owns that Swarm stack, and the recipe's Swarm secrets are made for it.
     """
+    handing = Handing(stack, app_env)
     chosen = form_or_default(form, to)
     check_github(chosen, to)
     if to is None and chosen is not Form.GITHUB and session.in_ci() and not reveal:
@@ -76,10 +93,13 @@ def lease(
                 slot=slot,
                 ttl=ttl_s,
                 domain=domain,
+                stack=stack,
+                secret_versions=handing.secret_versions,
                 wait=wait_s,
                 on_wait=lambda reason: progress.update(f"waiting for a lease: {reason}"),
             )
         try:
+            handing.write(document)
             write_lease(document, chosen, to, reveal=True)
         except BaseException:
             # Nobody has the handle, so nobody could end the lease. With a key it can be had again.

@@ -84,16 +84,18 @@ class Client:
         ttl: float = 0.0,
         domain: str = "",
         bind: bool = False,
+        stack: str = "",
+        secret_versions: Mapping[str, str] | None = None,
         wait: float = 0.0,
         on_wait: OnWait | None = None,
     ) -> JsonObject:
         """Return a lease document; `ttl` and `wait` are seconds, ttl 0 takes the default.
 
         Without `key` a random one is drawn for this request. With `bind` the lease ends as soon as
-        this process dies. Raises `NoCapacity` with the last reason when `wait` is over, and
-        `Unreachable` if the service never answered.
+        this process dies; with `stack` it owns the Swarm stack of that name. Raises `NoCapacity`
+        with the last reason when `wait` is over, and `Unreachable` if the service never answered.
         """
-        wish = {
+        wish: JsonObject = {
             "recipe": recipe,
             "key": key.reveal() if key else SystemEntropy().token(SECRET_LENGTH),
             "run": run,
@@ -102,6 +104,8 @@ class Client:
             "domain": domain,
             "bind": bind,
         }
+        if stack:
+            wish |= {"stack": stack, "secret_versions": dict(secret_versions or {})}
         started = time.monotonic()
         heard = False
         while True:
@@ -157,6 +161,10 @@ class Client:
     def set_domain(self, lease: str, handle: Secret, domain: str) -> JsonObject:
         """Apply the run's domain; return the lease document."""
         return self._call("PUT", _lease(lease, "domain"), {"domain": domain}, handle=handle)
+
+    def attach(self, lease: str, handle: Secret, stack: str) -> JsonObject:
+        """Let a stack end with the lease; return what it owns."""
+        return self._call("PUT", _lease(lease, "stack"), {"name": stack}, handle=handle)
 
     def leases(self, under: str = "") -> list[JsonObject]:
         """Return the active leases, or all under a verdict, without secrets."""

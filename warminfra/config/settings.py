@@ -149,6 +149,44 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
+class Engine:
+    """The container engine of this node."""
+
+    host: str = _of(TEXT, "")
+    """As in `DOCKER_HOST`, which counts if this is empty; then Docker's own default."""
+    config_file: Path = _of(PATH, Path("/etc/docker/daemon.json"))
+    """Where `images mirror install` names the mirror."""
+    pid_file: Path = _of(PATH, Path("/var/run/docker.pid"))
+    """Whom it then tells to read that file again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The warm image set."""
+
+    parallel: int = _of(integer(1, 16), 3)
+    """Images pulled at the same time."""
+    deadline: timedelta = _of(DURATION, timedelta(minutes=30))
+    """Longest time for one pre-pull."""
+    budget: int = _of(SIZE, 0)
+    """Bytes on the disk that our images may take, those that no recipe needs included."""
+    look_every: timedelta = _of(DURATION, timedelta(seconds=30))
+    """Time between two looks of the service at what it keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A pull-through mirror of one registry, on this node."""
+
+    upstream: str = _of(matching(r"(https?://[^\s/?#@]+)?", "a plain http:// or https:// URL"), "")
+    """The registry that it mirrors; empty: there is no mirror."""
+    port: int = _of(_PORT, 5055)
+    """On loopback."""
+    program: str = _of(TEXT, "docker-registry")
+    """The registry server."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of it."""
 
@@ -160,6 +198,9 @@ class Settings:
     keycloak: Keycloak = field(default_factory=Keycloak)
     reach: Reach = field(default_factory=Reach)
     audit: Audit = field(default_factory=Audit)
+    engine: Engine = field(default_factory=Engine)
+    images: Images = field(default_factory=Images)
+    mirror: Mirror = field(default_factory=Mirror)
 
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -171,6 +212,9 @@ SECTIONS: Mapping[str, type[Any]] = {
     "instances": Instances,
     "keycloak": Keycloak,
     "reach": Reach,
+    "engine": Engine,
+    "images": Images,
+    "mirror": Mirror,
 }
 
 POLICY_SECTIONS = frozenset({"sharing", "audit"})

@@ -7,6 +7,8 @@
     ├── Unreachable        69   the service or the provider does not answer
     │   └── OutcomeUnknown      a provider call that may or may not have happened
     ├── ProviderRefused    69   the provider said no, for certain, and did nothing
+    ├── EngineRefused      69   the container engine said no
+    ├── RegistryRefused    69   an image registry said no, or gave something else than was asked
     ├── Internal           70   a bug of ours
     ├── StorageFull        73
     ├── LeaseLost          74
@@ -83,6 +85,18 @@ class ProviderRefused(WarminfraError):
     """The provider refused a call; nothing was done."""
 
     code, http_status, exit_code = "provider_refused", 502, 69
+
+
+class EngineRefused(WarminfraError):
+    """The container engine refused a call."""
+
+    code, http_status, exit_code = "engine_refused", 502, 69
+
+
+class RegistryRefused(WarminfraError):
+    """A registry refused for certain, or served what does not have the digest asked for."""
+
+    code, http_status, exit_code = "registry_refused", 502, 69
 
 
 class Internal(WarminfraError):

@@ -13,7 +13,7 @@ from typing import Any
 
 from warminfra.core.ids import InstallationId, InstanceId, TemplateHash, TenantId, VerdictId
 from warminfra.core.secret import Secret
-from warminfra.core.states import InstanceState, LeaseState, TenantState
+from warminfra.core.states import InstanceState, LeaseState, StackState, TenantState
 from warminfra.core.template import Template
 
 # ---------------------------------------------------------------- what a tenant is made of
@@ -216,6 +216,21 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnedStack:
+    """A row of `stacks`: a Swarm stack that ends with its lease."""
+
+    lease: TenantId
+    name: str
+    state: StackState
+    since: datetime
+    """What carries the name and is older than this belongs to somebody else."""
+    attempts: int
+    next_attempt: float
+    reason: str
+    """What its removal waits for, or why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """A row of `verdicts`: how one audit ended."""
 
@@ -277,6 +292,10 @@ class LeaseRequest:
     """Seconds; 0 takes the configured default."""
     domain: str = ""
     bound_to: ProcessRef | None = None
+    stack: str = ""
+    """Name of a Swarm stack that is to end with the lease."""
+    secret_versions: Mapping[str, str] = field(default_factory=dict)
+    """Version of each Swarm secret of the stack, as the app's environment names it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from warminfra.core.engine import (
+    EngineFacts,
+    LocalContainer,
+    LocalImage,
+    PullEvent,
+    RunningImage,
+    StackObject,
+)
 from warminfra.core.ids import InstallationId, InstanceId
 from warminfra.core.models import (
     Capabilities,
@@ -199,4 +207,80 @@ class ProviderPackage(Protocol):
 
         Raises `RecipeInvalid` with all problems at once.
         """
+        ...
+
+
+class Engine(Protocol):
+    """A container engine's image store, and the pins in it. Calls may come from several threads.
+
+    Errors: `Unreachable` (the engine does not answer), `EngineRefused` (it said no), `StorageFull`.
+    """
+
+    def facts(self) -> EngineFacts:
+        """Return what the engine tells of itself."""
+        ...
+
+    def images(self, *, sizes: bool = False) -> Sequence[LocalImage]:
+        """Return every image of the store that is no mere layer of another.
+
+        With `sizes` each layer's bytes too, which takes a question more for each image.
+        """
+        ...
+
+    def pull(
+        self,
+        repository: str,
+        digest: str,
+        credentials: Mapping[str, str] | None,
+        heard: Callable[[PullEvent], None],
+    ) -> None:
+        """Pull `repository@digest`, telling each step to `heard`; what that raises ends the pull.
+
+        Afterwards the store holds that very digest. Raises also `RegistryRefused` (a sure no of
+        the registry, a content that has another digest) and `Unreachable` (may be tried again).
+        """
+        ...
+
+    def tag(self, image: str, name: str) -> None:
+        """Give the image another name, taking it from whatever had it."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Take a name away, with the last one the image. Never by force; fine if it is gone."""
+        ...
+
+    def containers(self) -> Sequence[LocalContainer]:
+        """Return all containers, in whatever state."""
+        ...
+
+    def pin(self, image: str, labels: Mapping[str, str]) -> str:
+        """Start a container that does nothing but keep `image` from being pruned; return its id."""
+        ...
+
+    def unpin(self, container: str) -> None:
+        """Remove such a container; fine if it is gone."""
+        ...
+
+
+class Stacks(Protocol):
+    """The stacks of a Swarm. Errors as those of `Engine`."""
+
+    def ready(self) -> None:
+        """Return if the engine answers and is a Swarm manager; else raise."""
+        ...
+
+    def objects(self, stack: str) -> Sequence[StackObject]:
+        """Return all that carries exactly this stack's label, tasks' containers included."""
+        ...
+
+    def remove(self, found: StackObject) -> None:
+        """Ask for the object's removal, by its id; fine if it is gone."""
+        ...
+
+    def make_secret(self, name: str, value: Secret, labels: Mapping[str, str]) -> str:
+        """Make a secret and return its id. Raises `Conflict` if the name is taken."""
+        ...
+
+    def images(self, stack: str) -> Sequence[RunningImage]:
+        """Return what each service of the stack was told to run, and what it runs."""
         ...

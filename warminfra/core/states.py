@@ -1,4 +1,4 @@
-"""The three state machines and the only moves they allow.
+"""The four state machines and the only moves they allow.
 
 Nothing else decides whether a move is legal: the ledger asks `sources` and guards its UPDATE with
 the answer.
@@ -56,6 +56,17 @@ class InstanceState(StrEnum):
     """No process; its data may be there still."""
 
 
+class StackState(StrEnum):
+    """Life of a stack that a lease owns. It is made, and may be made again, by others."""
+
+    OWNED = "owned"
+    """Its lease is active: whatever carries its name is taken down with the lease."""
+    REMOVING = "removing"
+    """To be taken down, in order; its tenant waits."""
+    GONE = "gone"
+    """Looked for and not found."""
+
+
 S = TypeVar("S", bound=StrEnum)
 
 TENANT_MOVES: Mapping[TenantState, frozenset[TenantState]] = {
@@ -84,6 +95,12 @@ INSTANCE_MOVES: Mapping[InstanceState, frozenset[InstanceState]] = {
     InstanceState.DRAINING: frozenset({InstanceState.STOPPING, InstanceState.STOPPED}),
     InstanceState.STOPPING: frozenset({InstanceState.STOPPED}),
     InstanceState.STOPPED: frozenset({InstanceState.STARTING}),
+}
+
+STACK_MOVES: Mapping[StackState, frozenset[StackState]] = {
+    StackState.OWNED: frozenset({StackState.REMOVING}),
+    StackState.REMOVING: frozenset({StackState.GONE}),
+    StackState.GONE: frozenset(),
 }
 
 LIVE_TENANT = frozenset(TenantState) - {TenantState.GONE}

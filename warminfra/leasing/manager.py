@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +31,7 @@ from warminfra.core.models import (
     Granted,
     Lease,
     LeaseRequest,
+    OwnedStack,
     Recipe,
     SharingFacts,
     Tenant,
@@ -37,7 +39,7 @@ from warminfra.core.models import (
     Waiting,
 )
 from warminfra.core.secret import Secret
-from warminfra.core.states import LeaseState
+from warminfra.core.states import LeaseState, StackState
 from warminfra.core.template import Template
 from warminfra.leasing.bell import Bell
 from warminfra.leasing.demand import LATEST, Demand
@@ -45,7 +47,8 @@ from warminfra.leasing.fleet import Fleet
 from warminfra.leasing.handle import check_handle, handle_of, hash_key
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate
-from warminfra.ledger import Ledger, NotTaken
+from warminfra.leasing.stacks import LOOK_AGAIN, StackKeeper, taken
+from warminfra.ledger import Ledger, NotTaken, StackTaken
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class LeaseManager:
     demand: Demand
     seal: Secret
     state_dir: Path
+    stacks: StackKeeper
     bell: Bell = field(default_factory=Bell)
     """Rings when the workers have something to do."""
     _templates: dict[TemplateHash, Template] = field(default_factory=dict)
@@ -68,8 +72,9 @@ class LeaseManager:
         """Grant a lease, or say that the client should ask again with the same key.
 
         Raises `NotFound` (recipe), `Usage` (ttl), `SharingRefused`, `StorageFull`, `Conflict` (key
-        of another recipe), `LeaseLost` (the key's lease has ended), `Unreachable` (the domain could
-        not be applied: nothing is leased then).
+        of another recipe, a stack that exists or is another lease's), `LeaseLost` (the key's lease
+        has ended), `Unreachable` (the domain could not be applied, or the stack's engine does not
+        answer: nothing is leased then).
         """
         started = time.perf_counter()
         ttl = self._ttl(request.ttl)
@@ -87,7 +92,7 @@ class LeaseManager:
             try:
                 granted = self._personalised(granted, request.domain)
             except WarminfraError as error:
-                self._take_back(granted.lease, error)
+                self._take_back(granted.lease, f"its domain could not be applied: {error.message}")
                 raise
         done = time.perf_counter()
         return replace(
@@ -116,6 +121,25 @@ class LeaseManager:
     def set_domain(self, lease_id: TenantId, handle: str, domain: str) -> Granted:
         """Apply the run's domain to the client's redirect URIs."""
         return self._personalised(self.show(lease_id, handle), domain)
+
+    def attach(self, lease_id: TenantId, handle: str, stack: str) -> list[OwnedStack]:
+        """Let the lease own a stack that was made after it, or is yet to be made.
+
+        Twice is fine. Raises `Conflict` if the stack is older, or another lease's.
+        """
+        lease = self._held(lease_id, handle)
+        self.stacks.adopt(lease_id, stack, lease.created_at)
+        return self.ledger.stacks.of(lease_id)
+
+    def hand_over(self, lease_id: TenantId, stack: str, secrets: Mapping[str, Secret]) -> None:
+        """Make the stack's Swarm secrets; if that fails nothing is leased."""
+        try:
+            self.stacks.make_secrets(lease_id, stack, secrets)
+        except WarminfraError as error:
+            self._take_back(
+                self._known(lease_id), f"its secrets could not be made: {error.message}"
+            )
+            raise
 
     def release(self, lease_id: TenantId, handle: str) -> Lease:
         """End the lease; its teardown begins. Twice is fine."""
@@ -152,6 +176,8 @@ class LeaseManager:
 
     def _take(self, request: LeaseRequest, key_hash: str, ttl: float) -> Granted | Waiting:
         self._check_disk()
+        if request.stack:
+            self.stacks.require_free(request.stack)
         now = self.clock.wall()
 
         def new_lease(tenant: TenantId, decision: Decision) -> Lease:
@@ -176,7 +202,14 @@ class LeaseManager:
                 end_reason="",
             )
 
-        outcome = self.ledger.leases.take(request.recipe, key_hash, self.decide, new_lease, now)
+        outcome = self.ledger.leases.take(
+            request.recipe, key_hash, self.decide, new_lease, now, stack=request.stack
+        )
+        if isinstance(outcome, StackTaken):
+            if outcome.stack.state is not StackState.REMOVING:
+                raise taken(outcome.stack)
+            why = f"stack {request.stack} of an earlier lease is being removed"
+            return Waiting(why, 1, LOOK_AGAIN)
         if isinstance(outcome, NotTaken):
             return self._wait(request, key_hash, outcome)
         if self.demand.done(key_hash):
@@ -210,6 +243,11 @@ class LeaseManager:
             )
         if lease.state is not LeaseState.ACTIVE:
             raise self._lost(lease)
+        if request.stack and request.stack not in [s.name for s in self.ledger.stacks.of(lease.id)]:
+            raise Conflict(
+                f"the key given belongs to a lease that does not own stack {request.stack}",
+                hint="use one key for each stack, or `warminfra attach`",
+            )
         return self._grant(lease)
 
     def _personalised(self, granted: Granted, domain: str) -> Granted:
@@ -229,12 +267,12 @@ class LeaseManager:
             raise self._lost(self._known(lease.id))
         return replace(granted, lease=replace(lease, domain=domain))
 
-    def _take_back(self, lease: Lease, error: WarminfraError) -> None:
-        """A lease whose domain could not be applied never reaches its holder: nothing half done."""
+    def _take_back(self, lease: Lease, why: str) -> None:
+        """A lease that is not whole never reaches its holder: nothing half done."""
         self.ledger.leases.end(
             lease.id,
             LeaseState.REVOKED,
-            f"its domain could not be applied: {error.message}",
+            why,
             self.clock.wall(),
             forget_key=True,
         )

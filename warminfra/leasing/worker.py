@@ -24,7 +24,7 @@ from warminfra.leasing.builder import Builder
 from warminfra.leasing.demand import Demand
 from warminfra.leasing.pool import Pool
 from warminfra.leasing.server import Server
-from warminfra.leasing.settings import LeasingSettings
+from warminfra.leasing.settings import QUARANTINE_AFTER, LeasingSettings
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
 from warminfra.leasing.watch import Watch
@@ -204,7 +204,9 @@ class Worker:
         return "made for a request"
 
     def _tear_down(self, server: Server) -> str:
-        tenant = self.ledger.tenants.due_for_teardown(self.instance, self.clock.boot())
+        tenant = self.ledger.tenants.due_for_teardown(
+            self.instance, self.clock.boot(), QUARANTINE_AFTER
+        )
         if tenant is None:
             return ""
         if self.teardown.attempt(server, tenant):

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from warminfra.ledger.database import Database
 from warminfra.ledger.instances import Instances
-from warminfra.ledger.leases import Leases, NotTaken, Taken
+from warminfra.ledger.leases import Leases, NotTaken, StackTaken, Taken
 from warminfra.ledger.recipes import Recipes
 from warminfra.ledger.sharing import Sharing
+from warminfra.ledger.stacks import Stacks
 from warminfra.ledger.tenants import Tenants
 
-__all__ = ["Ledger", "NotTaken", "Taken"]
+__all__ = ["Ledger", "NotTaken", "StackTaken", "Taken"]
 
 
 class Ledger:
@@ -24,6 +25,7 @@ class Ledger:
         self.tenants = Tenants(database)
         self.leases = Leases(database)
         self.sharing = Sharing(database)
+        self.stacks = Stacks(database)
 
     @classmethod
     def open(cls, path: Path) -> Ledger:

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, select, update
 
 from warminfra.core.ids import InstanceId, TenantId, VerdictId
-from warminfra.core.models import Decision, Lease, Recipe, SharingFacts, Tenant
+from warminfra.core.models import Decision, Lease, OwnedStack, Recipe, SharingFacts, Tenant
 from warminfra.core.states import (
     LEASE_MOVES,
     TENANT_MOVES,
@@ -25,6 +25,7 @@ from warminfra.core.states import (
 from warminfra.ledger import rows
 from warminfra.ledger.database import Database
 from warminfra.ledger.sharing import read_facts
+from warminfra.ledger.stacks import own_in, remove_in, standing
 from warminfra.ledger.tables import instances, leases, recipes, tenants
 from warminfra.ledger.tenants import retire_in
 
@@ -49,6 +50,13 @@ class NotTaken:
     decision: Decision | None
 
 
+@dataclass(frozen=True, slots=True)
+class StackTaken:
+    """No lease: the stack of that name belongs to another lease, or is being taken down."""
+
+    stack: OwnedStack
+
+
 class Leases:
     """Every lease that was ever granted."""
 
@@ -56,13 +64,23 @@ class Leases:
         self._db = database
 
     def take(
-        self, recipe: str, key_hash: str, decide: Decide, new_lease: NewLease, now: datetime
-    ) -> Taken | NotTaken:
+        self,
+        recipe: str,
+        key_hash: str,
+        decide: Decide,
+        new_lease: NewLease,
+        now: datetime,
+        *,
+        stack: str = "",
+    ) -> Taken | NotTaken | StackTaken:
         """Lease a ready tenant of the recipe's present template, if the decision is to share.
 
-        Takes the tenant reserved for this request first, else one reserved for nobody.
+        Takes the tenant reserved for this request first, else one reserved for nobody. With `stack`
+        the lease owns what will have that name, from the same moment on.
         """
         with self._db.write() as tx:
+            if stack and (other := standing(tx, stack)):
+                return StackTaken(other)
             row = tx.execute(select(recipes).where(recipes.c.name == recipe)).mappings().first()
             if row is None:
                 return NotTaken(None, None)
@@ -85,6 +103,8 @@ class Leases:
                 return NotTaken(enrolled, decision)
             lease = new_lease(tenant.id, decision)
             tx.execute(insert(leases).values(**rows.lease_values(lease)))
+            if stack:
+                own_in(tx, lease.id, stack, now)
             return Taken(lease, tenant, enrolled)
 
     def end(
@@ -112,6 +132,7 @@ class Leases:
             if done.rowcount != 1:
                 return False
             retire_in(tx, lease, f"lease {state}: {reason}", now)
+            remove_in(tx, lease)
             return True
 
     def renew(self, lease: TenantId, ttl: float, deadline: float, expires_at: datetime) -> bool:

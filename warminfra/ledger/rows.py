@@ -12,6 +12,7 @@ from warminfra.core.ids import InstanceId, TemplateHash, TenantId, VerdictId
 from warminfra.core.models import (
     Instance,
     Lease,
+    OwnedStack,
     ProcessRef,
     Recipe,
     Tenant,
@@ -20,7 +21,7 @@ from warminfra.core.models import (
     Word,
     material_from_json,
 )
-from warminfra.core.states import InstanceState, LeaseState, TenantState
+from warminfra.core.states import InstanceState, LeaseState, StackState, TenantState
 
 
 def instance(row: RowMapping) -> Instance:
@@ -104,6 +105,18 @@ def lease_values(value: Lease) -> dict[str, Any]:
     values["bound_pid"] = value.bound_to.pid if value.bound_to else None
     values["bound_start"] = value.bound_to.start if value.bound_to else None
     return values
+
+
+def stack(row: RowMapping) -> OwnedStack:
+    return OwnedStack(
+        lease=TenantId(row["lease"]),
+        name=row["name"],
+        state=StackState(row["state"]),
+        since=row["since"],
+        attempts=row["attempts"],
+        next_attempt=row["next_attempt"],
+        reason=row["reason"],
+    )
 
 
 def verdict(row: RowMapping) -> Verdict:

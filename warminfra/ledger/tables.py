@@ -141,6 +141,25 @@ Index(
 )
 Index("ix_leases_state", leases.c.state)
 
+stacks = Table(
+    "stacks",
+    metadata,
+    Column("lease", String(40), ForeignKey("leases.id"), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_attempt", Float, nullable=False, default=0.0),
+    Column("reason", Text, nullable=False, default=""),
+)
+Index(
+    "uq_stacks_name",
+    stacks.c.name,
+    unique=True,
+    sqlite_where=text("state <> 'gone'"),
+    postgresql_where=text("state <> 'gone'"),
+)
+
 verdicts = Table(
     "verdicts",
     metadata,

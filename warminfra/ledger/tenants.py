@@ -12,10 +12,16 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from warminfra.core.ids import InstanceId, TemplateHash, TenantId
 from warminfra.core.models import Tenant, TenantFacts, TenantMaterial
-from warminfra.core.states import TENANT_MOVES, InstanceState, TenantState, sources
+from warminfra.core.states import (
+    TENANT_MOVES,
+    InstanceState,
+    StackState,
+    TenantState,
+    sources,
+)
 from warminfra.ledger import rows
 from warminfra.ledger.database import Database
-from warminfra.ledger.tables import instances, tenants
+from warminfra.ledger.tables import instances, stacks, tenants
 
 UNLEASED = (TenantState.CREATING, TenantState.READY)
 
@@ -262,14 +268,28 @@ class Tenants:
         with self._db.read() as tx:
             return [rows.tenant(row) for row in tx.execute(query).mappings()]
 
-    def due_for_teardown(self, instance: InstanceId, boot: float) -> Tenant | None:
-        """Return the retiring tenant whose attempt has been due longest, if any."""
+    def due_for_teardown(self, instance: InstanceId, boot: float, patience: int) -> Tenant | None:
+        """Return the retiring tenant whose attempt has been due longest, if any.
+
+        One whose lease still has a stack waits for it, until `patience` attempts to remove the
+        stack have failed.
+        """
+        waits = (
+            select(stacks.c.lease)
+            .where(
+                stacks.c.lease == tenants.c.id,
+                stacks.c.state != StackState.GONE,
+                stacks.c.attempts < patience,
+            )
+            .exists()
+        )
         query = (
             select(tenants)
             .where(
                 tenants.c.instance == instance,
                 tenants.c.state == TenantState.RETIRING,
                 tenants.c.next_attempt <= boot,
+                ~waits,
             )
             .order_by(tenants.c.next_attempt, tenants.c.changed_at)
             .limit(1)

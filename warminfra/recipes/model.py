@@ -14,9 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
-
-def _nothing() -> Mapping[str, str]:
-    return MappingProxyType({})
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,9 +91,9 @@ class Service:
     image: str
     place: Place
     replicas: int = 1
-    labels: Mapping[str, str] = field(default_factory=_nothing)
+    labels: Mapping[str, str] = _NOTHING
     """Those of `deploy.labels`, on the service itself."""
-    container_labels: Mapping[str, str] = field(default_factory=_nothing)
+    container_labels: Mapping[str, str] = _NOTHING
     networks: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -174,23 +172,10 @@ class Backup:
     form: BackupForm
     enabled: bool
     paths: tuple[str, ...] = ()
-    volumes: Mapping[str, str] = field(default_factory=_nothing)
+    volumes: Mapping[str, str] = _NOTHING
     """Volume to the path in it; nothing: all of it. A volume left out has `false`."""
     pre_hook: str = ""
     post_hook: str = ""
-    restore_pre_hook: str = ""
-    restore_post_hook: str = ""
-
-
-class Separation(StrEnum):
-    """Whether two runs can be kept apart."""
-
-    APART = "apart"
-    """They are: nothing more is needed."""
-    TURNS = "turns"
-    """Only in time: one run after the other."""
-    NEVER = "never"
-    """Not by warminfra: the recipe has to change."""
 
 
 class Severity(StrEnum):
@@ -214,10 +199,10 @@ class Collision:
     service: str
     what: str
     severity: Severity
-    separation: Separation
-    """Whether it can be kept apart without a change of the recipe."""
+    separable: bool
+    """Whether warminfra can let two runs have it at once, or one after the other."""
     how: str
-    """By what, or what a person would have to change."""
+    """By what it separates them, or what a person would have to change."""
     place: Place
 
 

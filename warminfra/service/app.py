@@ -19,11 +19,11 @@ from warminfra.core.models import JsonObject, LeaseRequest, Waiting
 from warminfra.instances.processes import process_ref
 from warminfra.service import admin, views
 from warminfra.service.composition import Parts
-from warminfra.service.document import lease_document
+from warminfra.service.document import lease_document, stack_secrets
 from warminfra.service.loops import Loops
 from warminfra.service.metrics import Metrics
 from warminfra.service.peers import ADMIN, peer_of
-from warminfra.service.schemas import DomainBody, LeaseBody, RenewBody
+from warminfra.service.schemas import DomainBody, LeaseBody, RenewBody, StackBody
 
 log = structlog.get_logger()
 
@@ -60,6 +60,8 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
                 ttl=body.ttl_s,
                 domain=body.domain,
                 bound_to=bound_to,
+                stack=body.stack,
+                secret_versions=body.secret_versions,
             )
         )
         if isinstance(outcome, Waiting):
@@ -70,8 +72,13 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
                 "place": outcome.place,
                 "retry_after_s": outcome.retry_after,
             }
+        document = lease_document(outcome, parts.package.name)
+        if body.stack:
+            secrets = stack_secrets(outcome, document, body.stack, body.secret_versions)
+            manager.hand_over(outcome.lease.id, body.stack, secrets)
+            document["stack"] = {"name": body.stack, "secrets": sorted(secrets)}
         metrics.granted.observe(time.perf_counter() - begun)
-        return lease_document(outcome, parts.package.name)
+        return document
 
     @app.get("/v1/leases", summary="List the active leases, or all under a verdict; no secrets")
     def leases(verdict: str = "") -> JsonObject:
@@ -89,7 +96,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
 
     @app.get("/v1/leases/{lease}/state", summary="How far a lease and its teardown are")
     def state(lease: str, handle: Handle) -> JsonObject:
-        return views.lease_state(*manager.whereabouts(TenantId(lease), handle))
+        return views.lease_state(parts, *manager.whereabouts(TenantId(lease), handle))
 
     @app.post("/v1/leases/{lease}/renew", summary="Move the deadline")
     def renew(lease: str, body: RenewBody, handle: Handle) -> JsonObject:
@@ -101,10 +108,19 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
             "ttl_s": renewed.ttl,
         }
 
+    @app.put("/v1/leases/{lease}/stack", summary="Let a stack end with the lease")
+    def attach(lease: str, body: StackBody, handle: Handle) -> JsonObject:
+        owned = manager.attach(TenantId(lease), handle, body.name)
+        return {
+            "schema": "warminfra.stacks/v1",
+            "id": lease,
+            "stacks": [views.stack_row(stack) for stack in owned],
+        }
+
     @app.delete("/v1/leases/{lease}", status_code=202, summary="Give a lease back")
     def release(lease: str, handle: Handle) -> JsonObject:
         manager.release(TenantId(lease), handle)
-        return views.lease_state(*manager.whereabouts(TenantId(lease), handle))
+        return views.lease_state(parts, *manager.whereabouts(TenantId(lease), handle))
 
     @app.put("/v1/leases/{lease}/domain", summary="Apply the run's domain")
     def set_domain(lease: str, body: DomainBody, handle: Handle) -> JsonObject:

@@ -14,7 +14,7 @@ from warminfra.core.entropy import SystemEntropy
 from warminfra.core.errors import ConfigInvalid
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import RunningInstance
-from warminfra.core.ports import Launcher, Provider, ProviderPackage
+from warminfra.core.ports import Launcher, Provider, ProviderPackage, Stacks
 from warminfra.instances.external import ExternalLauncher
 from warminfra.instances.local import LocalLauncher
 from warminfra.instances.processes import SystemProcesses
@@ -27,6 +27,7 @@ from warminfra.leasing.pool import Pool
 from warminfra.leasing.reaper import Reaper
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate, SharingPolicy
+from warminfra.leasing.stacks import StackKeeper
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
 from warminfra.leasing.watch import Watch
@@ -58,6 +59,7 @@ class Parts:
     pool: Pool
     gate: Gate
     fingerprint: Fingerprint
+    stacks: StackKeeper
 
     @property
     def provider_settings(self) -> Mapping[str, Any]:
@@ -142,8 +144,10 @@ def compose(
         )
 
     fleet = Fleet(package.name, ledger, clock, entropy, leasing, new_worker)
+    engine = stack_engine(settings)
+    stacks = StackKeeper(ledger, clock, entropy, leasing, engine)
     manager = LeaseManager(
-        ledger, clock, leasing, gate, fleet, demand, installation.seal, state_dir
+        ledger, clock, leasing, gate, fleet, demand, installation.seal, state_dir, stacks
     )
     reaper = Reaper(ledger, clock, SystemProcesses(), leasing)
     return Parts(
@@ -159,7 +163,16 @@ def compose(
         pool,
         gate,
         fingerprint,
+        stacks,
     )
+
+
+def stack_engine(settings: Settings) -> Stacks:
+    """Return the engine's stacks; docker-py is loaded at the first call, if at all."""
+    from warminfra.engine.connection import engine_host
+    from warminfra.engine.stacks import DockerStacks
+
+    return DockerStacks(engine_host(settings.engine.host))
 
 
 def leasing_settings(settings: Settings) -> LeasingSettings:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from warminfra.core.errors import Internal
 from warminfra.core.ids import tenant_name
 from warminfra.core.models import Granted, JsonObject
+from warminfra.core.secret import Secret
 from warminfra.recipes.render import render_env
+
+FIRST_VERSION = "v1"
+"""Of a secret whose version the app's environment does not name."""
 
 
 def lease_document(granted: Granted, provider: str) -> JsonObject:
@@ -53,3 +59,14 @@ def lease_document(granted: Granted, provider: str) -> JsonObject:
         }
     document["env"] = render_env(granted.recipe.env, document)
     return document
+
+
+def stack_secrets(
+    granted: Granted, document: JsonObject, stack: str, versions: Mapping[str, str]
+) -> dict[str, Secret]:
+    """Return the Swarm secrets of `[sso.secrets]` by their full names: `stack_name_version`."""
+    rendered = render_env(granted.recipe.secrets, document)
+    return {
+        f"{stack}_{name}_{versions.get(name, FIRST_VERSION)}": Secret(value)
+        for name, value in rendered.items()
+    }

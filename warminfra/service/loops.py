@@ -1,4 +1,5 @@
-"""The background threads: one for each instance's worker, one that reaps and tends.
+"""The background threads: one for each instance's worker, one that reaps and tends, one for
+stacks, one for images.
 
 A loop never ends by an error: it logs it, waits, and goes on; what is wrong shows in `status`.
 """
@@ -13,8 +14,10 @@ import structlog
 from warminfra.core.errors import WarminfraError
 from warminfra.core.ids import InstanceId
 from warminfra.core.states import InstanceState, LeaseState, TenantState
+from warminfra.leasing.stacks import LOOK_AGAIN
 from warminfra.leasing.worker import Worker
 from warminfra.service.composition import Parts
+from warminfra.service.image_watch import ImageWatch
 from warminfra.service.reaudit import Reaudit
 
 log = structlog.get_logger()
@@ -39,6 +42,8 @@ class Loops:
         self._tender = threading.Thread(target=self._tend, name="tender", daemon=True)
         self._reaudit = Reaudit(parts)
         self._next_check = parts.clock.boot() + CHECK_EVERY
+        self._stacks = threading.Thread(target=self._remove_stacks, name="stacks", daemon=True)
+        self._images = threading.Thread(target=self._watch_images, name="images", daemon=True)
         self.closing = False
         """Set while everything is being purged: no new instance."""
 
@@ -47,12 +52,15 @@ class Loops:
         parts = self._parts
         parts.ledger.tenants.unreserve()
         parts.ledger.tenants.hurry()
+        parts.ledger.stacks.hurry()
         for row in parts.ledger.instances.current():
             if row.state is InstanceState.READY:
                 parts.ledger.instances.move(row.id, InstanceState.UNHEALTHY)
         parts.reaper.resume()
         parts.fleet.tend()
         self._tender.start()
+        self._stacks.start()
+        self._images.start()
 
     def stop(self, *, instances: bool = False, discard: bool = False) -> None:
         """End the threads; with `instances` the servers too."""
@@ -61,8 +69,9 @@ class Loops:
         if self._tender.ident is not None:
             self._tender.join(JOIN)
         self._reaudit.end()
-        for thread in self._workers.values():
-            thread.join(JOIN if instances else TICK)
+        for thread in (self._stacks, self._images, *self._workers.values()):
+            if thread.ident is not None:
+                thread.join(JOIN if instances else TICK)
         if instances:
             for worker in self._parts.fleet.workers.values():
                 worker.stop(discard=discard)
@@ -129,6 +138,22 @@ class Loops:
         changed = self._parts.fingerprint.check()
         if changed:
             log.error("installed otherwise than it runs", parts=", ".join(changed))
+
+    def _remove_stacks(self) -> None:
+        bell = self._parts.manager.bell
+        heard = 0
+        while not self._stopping.is_set():
+            if self._guarded("stacks", self._parts.stacks.step):
+                bell.ring()  # its tenant waits for that
+            else:
+                heard = bell.wait(heard, LOOK_AGAIN)
+
+    def _watch_images(self) -> None:
+        watch = ImageWatch(self._parts.settings)
+        pause = self._parts.settings.images.look_every.total_seconds()
+        while not self._stopping.is_set():
+            self._guarded("images", lambda: "mended" if watch.step() else "")
+            self._stopping.wait(pause)
 
     def _work(self, worker: Worker) -> None:
         bell = self._parts.manager.bell

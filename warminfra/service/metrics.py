@@ -43,6 +43,10 @@ class _LedgerCollector(Collector):
         for lease_state, count in ledger.leases.counts().items():
             leases.add_metric([lease_state], count)
         yield leases
+        stacks = GaugeMetricFamily("warminfra_stacks", "Owned stacks by state", labels=["state"])
+        for stack_state, count in ledger.stacks.counts().items():
+            stacks.add_metric([stack_state], count)
+        yield stacks
         instances = GaugeMetricFamily("warminfra_instances", "Instances by state", labels=["state"])
         rows = ledger.instances.current()
         for state in InstanceState:

@@ -11,6 +11,10 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+_STACK = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}"
+_STACK_OR_NONE = rf"^({_STACK})?$"
+
+
 class LeaseBody(_Body):
     """A wish for a lease. The same `key` always means the same lease."""
 
@@ -21,6 +25,12 @@ class LeaseBody(_Body):
     ttl_s: float = Field(0, ge=0, description="seconds; 0 takes the default")
     domain: str = Field("", max_length=253, pattern=r"^[A-Za-z0-9._:\[\]-]*$")
     bind: bool = Field(False, description="end the lease when the calling process dies")
+    stack: str = Field(
+        "", pattern=_STACK_OR_NONE, description="Swarm stack, not there yet, that ends with it"
+    )
+    secret_versions: dict[str, str] = Field(
+        {}, description="version of each Swarm secret of the stack; v1 if not named"
+    )
 
 
 class RenewBody(_Body):
@@ -33,6 +43,12 @@ class DomainBody(_Body):
     """The domain of the run."""
 
     domain: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:\[\]-]+$")
+
+
+class StackBody(_Body):
+    """A Swarm stack that is to end with the lease."""
+
+    name: str = Field(pattern=rf"^{_STACK}$")
 
 
 class EnrollBody(_Body):

@@ -7,8 +7,16 @@ from datetime import datetime
 
 from warminfra import __version__
 from warminfra.core.errors import WarminfraError
-from warminfra.core.models import Instance, JsonObject, Lease, Recipe, Tenant, Verdict
-from warminfra.core.states import InstanceState, TenantState
+from warminfra.core.models import (
+    Instance,
+    JsonObject,
+    Lease,
+    OwnedStack,
+    Recipe,
+    Tenant,
+    Verdict,
+)
+from warminfra.core.states import InstanceState, StackState, TenantState
 from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.leasing.sharing import ALARM, UNPROVEN
 from warminfra.service.composition import Parts
@@ -34,7 +42,17 @@ def lease_row(lease: Lease) -> JsonObject:
     }
 
 
-def lease_state(lease: Lease, tenant: Tenant) -> JsonObject:
+def stack_row(stack: OwnedStack) -> JsonObject:
+    return {
+        "name": stack.name,
+        "lease": stack.lease,
+        "state": stack.state,
+        "attempts": stack.attempts,
+        "reason": stack.reason,
+    }
+
+
+def lease_state(parts: Parts, lease: Lease, tenant: Tenant) -> JsonObject:
     return {
         "schema": "warminfra.lease-state/v1",
         "id": lease.id,
@@ -42,6 +60,7 @@ def lease_state(lease: Lease, tenant: Tenant) -> JsonObject:
         "tenant": tenant.state,
         "reason": lease.end_reason,
         "attempts": tenant.attempts,
+        "stacks": [stack_row(stack) for stack in parts.ledger.stacks.of(lease.id)],
     }
 
 
@@ -156,6 +175,10 @@ def status(parts: Parts, uptime: float) -> JsonObject:
         "instances": [_instance_row(parts, row) for row in parts.ledger.instances.current()],
         "tenants": {str(state): n for state, n in parts.ledger.tenants.counts().items()},
         "leases": {str(state): n for state, n in parts.ledger.leases.counts().items()},
+        "stacks": {str(state): n for state, n in parts.ledger.stacks.counts().items()},
+        "removing": [
+            stack_row(stack) for stack in parts.ledger.stacks.in_state(StackState.REMOVING)
+        ],
         "waiting": parts.manager.demand.waiting(),
         "quarantine": len(quarantined(parts)),
         "recipes": len(recipes),

@@ -1,0 +1,261 @@
+"""The pre-pull: brings every locked image here, several at a time, and pins each as it comes.
+
+Nothing is begun that does not fit: the bytes that are missing, layers that are here already left
+out, must leave the disk its reserve. What is pulled is kept over any crash; the next pre-pull does
+the rest. A pull that failed in a way that may pass is tried again until the deadline.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from tenacity import Retrying, retry_if_exception_type, stop_before_delay
+from tenacity.wait import wait_random_exponential
+
+from warminfra.core.engine import LocalImage, PullEvent
+from warminfra.core.errors import NoCapacity, RegistryRefused, StorageFull, Unreachable
+from warminfra.core.ports import Engine
+from warminfra.images.credentials import for_engine
+from warminfra.images.holding import Held, Store
+from warminfra.images.lock import Lock, Locked
+from warminfra.images.pins import Pins
+from warminfra.images.progress import Measure, PullProgress, Tally
+from warminfra.images.registry import Content, Registry, until
+from warminfra.images.resolve import in_parallel
+
+UNPACKED = 3
+"""An unpacked layer takes at most so many times its compressed bytes; few take more."""
+
+Told = Callable[[int, int, str], None]
+
+
+class _Stopped(Exception):
+    """Another pull has failed for good, or the deadline has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One image that is not here yet."""
+
+    entry: Locked
+    content: Content
+    resolve_s: float
+
+
+@dataclass(slots=True)
+class PrePull:
+    """Pulls for one engine. `parallel` images at a time; `reserve` bytes stay free."""
+
+    engine: Engine
+    registry: Registry
+    store: Store
+    parallel: int = 3
+    reserve: int = 0
+    _pinning: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(
+        self,
+        recipe: str,
+        lock: Lock,
+        *,
+        deadline: float,
+        told: Told = lambda done, total, name: None,
+    ) -> list[Measure]:
+        """Have everything that `lock` names here and pinned for `recipe` within `deadline` seconds.
+
+        Returns what was pulled. Raises `StorageFull`, `RegistryRefused`, `Unreachable`, and
+        `NoCapacity` when the time is over; what came until then stays, and is pinned.
+        """
+        end = time.monotonic() + deadline
+        local = self._local()
+        missing = [entry for entry in lock.images if entry.bound.pinned not in local]
+        jobs = self._jobs(missing)
+        self._intend(recipe, lock, local, jobs)
+        self._name_what_is_here(lock, local)
+        self._pin()
+        have = {layer for image in local.values() for layer in image.layers}
+        layers = {
+            layer.digest: layer
+            for job in jobs
+            for layer in job.content.layers
+            if layer.unpacked not in have
+        }
+        self._require_space(sum(layer.size for layer in layers.values()))
+        progress = PullProgress(layers.values(), told)
+        return self._pull_all(jobs, progress, end)
+
+    # ------------------------------------------------------------ before
+
+    def _local(self) -> dict[str, LocalImage]:
+        """Return the images here by `repository@digest`."""
+        return {name: image for image in self.engine.images() for name in image.digests}
+
+    def _jobs(self, missing: Sequence[Locked]) -> list[_Job]:
+        """Look up what is missing, largest first: the tail is then short."""
+        platform = self.engine.facts().platform
+
+        def one(entry: Locked) -> _Job:
+            begun = time.monotonic()
+            content = self.registry.content(entry.bound, platform)
+            return _Job(entry, content, time.monotonic() - begun)
+
+        jobs = in_parallel(one, missing, self.parallel * 2)
+        return sorted(jobs, key=lambda job: -sum(layer.size for layer in job.content.layers))
+
+    def _intend(
+        self, recipe: str, lock: Lock, local: dict[str, LocalImage], jobs: Sequence[_Job]
+    ) -> None:
+        coming = {job.entry.bound.pinned: job.content for job in jobs}
+        ids = {image.id for image in local.values()}
+        now = time.time()
+        with self.store.change() as changing:
+            before = changing.now
+            after = before.released(recipe)
+            for entry in lock.images:
+                name = entry.bound.pinned
+                known, other = before.held.get(name), after.held.get(name)
+                image = coming[name].image if name in coming else local[name].id
+                tags = {*(other.tags if other and other.recipes else ()), entry.name.tagged}
+                tags.discard("")
+                size = sum(layer.size for layer in coming[name].layers) if name in coming else 0
+                after = after.with_entry(
+                    Held(
+                        name=name,
+                        tags=tuple(sorted(tags)),
+                        image=image,
+                        recipes=tuple(sorted({*(other.recipes if other else ()), recipe})),
+                        ours=known.ours if known else image not in ids,
+                        bytes=size or (known.bytes if known else 0),
+                        last_used=known.last_used if known else now,
+                    )
+                )
+            changing.now = after
+
+    def _name_what_is_here(self, lock: Lock, local: dict[str, LocalImage]) -> None:
+        for entry in lock.images:
+            image = local.get(entry.bound.pinned)
+            tag = entry.name.tagged
+            if image is not None and tag and tag not in image.tags:
+                self.engine.tag(image.id, tag)
+
+    def _require_space(self, compressed: int) -> None:
+        root = self.engine.facts().root
+        if not compressed or not os.path.isdir(root):
+            return  # an engine elsewhere tells by itself when its disk is full
+        free, needed = shutil.disk_usage(root).free, compressed * UNPACKED + self.reserve
+        if free < needed:
+            raise StorageFull(
+                f"{compressed >> 20} MiB to pull take up to {compressed * UNPACKED >> 20} MiB "
+                f"unpacked; {free >> 20} MiB are free at {root}, of which "
+                f"{self.reserve >> 20} MiB are the reserve",
+                hint="free space there, or `warminfra images prune`",
+            )
+
+    # ------------------------------------------------------------ the pulls
+
+    def _pull_all(self, jobs: Sequence[_Job], progress: PullProgress, end: float) -> list[Measure]:
+        stop = threading.Event()
+        with ThreadPoolExecutor(max(self.parallel, 1)) as pool:
+            futures: list[Future[Measure]] = [
+                pool.submit(self._pull, job, progress, end, stop) for job in jobs
+            ]
+            try:
+                pending = set(futures)
+                while pending:
+                    done, pending = wait(pending, timeout=until(end), return_when=FIRST_COMPLETED)
+                    if any(future.exception() for future in done) or not done:
+                        break
+            finally:
+                stop.set()
+        failures = [error for future in futures if (error := future.exception())]
+        for error in failures:
+            if not isinstance(error, _Stopped):
+                raise error
+        if failures:
+            here = len(jobs) - len(failures)
+            raise NoCapacity(
+                f"{here} of {len(jobs)} images pulled when the time was over",
+                hint="call again: what is here stays, and is pinned",
+            )
+        return [future.result() for future in futures]
+
+    def _pull(
+        self, job: _Job, progress: PullProgress, end: float, stop: threading.Event
+    ) -> Measure:
+        begun = time.monotonic()
+        name = job.entry.bound
+        tally = Tally({})
+
+        def heard(event: PullEvent) -> None:
+            if stop.is_set() or time.monotonic() > end:
+                raise _Stopped
+            progress.heard(str(job.entry.name), tally, event)
+
+        def once() -> None:
+            if stop.is_set():
+                raise _Stopped
+            self._await_allowance(job.entry, end, stop)
+            login = for_engine(self.registry.credentials.of(name.domain))
+            self.engine.pull(name.repository, name.digest, login, heard)
+
+        retrying = Retrying(
+            stop=stop_before_delay(until(end)),
+            wait=wait_random_exponential(multiplier=1.0, max=30.0),
+            retry=retry_if_exception_type(Unreachable),
+            sleep=lambda seconds: _sleep(stop, seconds),
+            reraise=True,
+        )
+        retrying(once)
+        self._check(job)
+        if job.entry.name.tagged:
+            self.engine.tag(job.content.image, job.entry.name.tagged)
+        self._pin()
+        return Measure(
+            str(job.entry.name),
+            sum(tally.claimed.values()),
+            job.resolve_s,
+            tally.download_s(),
+            tally.extract_s(),
+            time.monotonic() - begun,
+            int(retrying.statistics.get("attempt_number", 1)),
+        )
+
+    def _check(self, job: _Job) -> None:
+        """Believe the pull only after a look: that digest, and the image that it stands for."""
+        image = self._local().get(job.entry.bound.pinned)
+        if image is None or image.id != job.content.image:
+            raise RegistryRefused(
+                f"{job.entry.bound}: pulled, but the engine holds "
+                f"{image.id if image else 'nothing'} instead of {job.content.image}",
+                hint="call again; if it stays so, see the registry",
+            )
+
+    def _await_allowance(self, entry: Locked, end: float, stop: threading.Event) -> None:
+        """Wait while the registry says that no pulls are left; asking again costs none."""
+        domain = entry.name.domain
+        while (left := self.registry.allowances.get(domain)) and left.remaining <= 0:
+            pause = min(max(left.window / 100, 1.0), 60.0) * random.uniform(0.5, 1.5)  # noqa: S311
+            if time.monotonic() + pause > end:
+                raise NoCapacity(
+                    f"{domain or 'the default registry'} allows {left.limit} pulls in "
+                    f"{left.window:g} s, and none is left",
+                    hint="log in to it for a higher limit, use a mirror, or call again later",
+                )
+            _sleep(stop, pause)
+            self.registry.digest_of(entry.bound)
+
+    def _pin(self) -> None:
+        with self._pinning:
+            Pins(self.engine, self.store.owner()).settle(self.store.read())
+
+
+def _sleep(stop: threading.Event, seconds: float) -> None:
+    if stop.wait(seconds):
+        raise _Stopped
