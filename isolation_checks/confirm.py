@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 from isolation_checks.checks.base import Check
 from isolation_checks.events import Finding
+from isolation_checks.minimise import Steps, minimised
 from isolation_checks.scratch import Scratch
-from isolation_checks.stage import run_steps
-from isolation_checks.steps import Step, needed_for
+from isolation_checks.stage import Illegal, run_steps
 from isolation_checks.world import World
 
 Trouble = Callable[[str, Exception], None]
+
+RUNS = 8
+"""Most runs on the virgin server that one finding is cut down in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +27,24 @@ class Counterexample:
     """A finding that was shown again, and what shows it: steps, or the check by its name."""
 
     finding: Finding
-    steps: tuple[Step, ...]
+    steps: Steps
     again: tuple[str, ...]
     """What gave it away the second time."""
 
 
 def confirm(
-    server: Scratch, found: Sequence[Finding], checks: Iterable[Check], trouble: Trouble
+    server: Scratch,
+    found: Sequence[Finding],
+    checks: Iterable[Check],
+    trouble: Trouble,
+    *,
+    seed: int = 0,
+    effort: int = 1,
 ) -> list[Counterexample]:
-    """Show on a virgin server what can be shown again; the others are not in the list."""
+    """Show on a virgin server what can be shown again; the others are not in the list.
+
+    A check that draws draws the same again: `seed` and `effort` are those of the audit.
+    """
     shown = []
     by_name = {finding.name: finding for finding in found}
     left = dict(by_name)
@@ -40,7 +52,7 @@ def confirm(
         ours = [one for one in found if one.check == check.name]
         if not ours:
             continue
-        again = _by_check(server, check, trouble)
+        again = _by_check(World(server, lambda _: None, seed=seed, effort=effort), check, trouble)
         for finding in ours:
             if finding.name in again:
                 shown.append(_example(finding, again[finding.name]))
@@ -57,8 +69,7 @@ def _example(finding: Finding, again: Finding) -> Counterexample:
     return Counterexample(finding, finding.steps, again.trace)
 
 
-def _by_check(server: Scratch, check: Check, trouble: Trouble) -> dict[str, Finding]:
-    world = World(server, lambda _: None)
+def _by_check(world: World, check: Check, trouble: Trouble) -> dict[str, Finding]:
     try:
         check.run(world)
     except Exception as error:  # noqa: BLE001 - a check of anybody's may break in any way
@@ -67,14 +78,20 @@ def _by_check(server: Scratch, check: Check, trouble: Trouble) -> dict[str, Find
 
 
 def _by_steps(server: Scratch, finding: Finding, trouble: Trouble) -> Counterexample | None:
-    """Try what the last step stands on, then the whole program."""
-    for steps in dict.fromkeys((needed_for(finding.steps, len(finding.steps) - 1), finding.steps)):
+    seen: dict[Steps, tuple[str, ...]] = {}
+
+    def shows(steps: Steps) -> bool:
         world = World(server, lambda _: None)
         try:
             run_steps(world, steps)
+        except Illegal:
+            return False  # something was cut out that the rest stands on
         except Exception as error:  # noqa: BLE001 - then this is not what shows it
             trouble(f"confirmation of {finding.name}", error)
-        for again in world.found:
-            if again.name == finding.name:
-                return Counterexample(finding, steps, again.trace)
-    return None
+        again = [one.trace for one in world.found if one.name == finding.name]
+        if again:
+            seen[steps] = again[0]
+        return bool(again)
+
+    steps = minimised(finding.steps, shows, RUNS)
+    return Counterexample(finding, steps, seen[steps]) if steps is not None else None

@@ -22,6 +22,7 @@ from warminfra.core.audit import AuditPackage
 from warminfra.core.errors import NotFound, Usage, WarminfraError
 
 SCHEMA = "warminfra.counterexample/v1"
+_OF_THE_VERDICT = ("id", "fingerprint", "fingerprint_parts", "lease_class", "seed", "effort")
 CROSSES, SHUT, UNKNOWN = 1, 0, 3
 """Exit codes of a replay: it crosses again, it does not, it could not be tried."""
 
@@ -61,7 +62,14 @@ def files(
             "recipe": str(recipe),
             **{
                 key: verdict[key]
-                for key in ("id", "fingerprint", "fingerprint_parts", "lease_class", "seed")
+                for key in (
+                    "id",
+                    "fingerprint",
+                    "fingerprint_parts",
+                    "lease_class",
+                    "seed",
+                    "effort",
+                )
                 if key in verdict
             },
         }
@@ -92,7 +100,9 @@ def replay(
     server: Scratch, document: Mapping[str, Any], checks: Iterable[Check]
 ) -> tuple[str, ...] | None:
     """Do it on a fresh server; return what gives the crossing away, None if nothing crosses."""
-    world = World(server, lambda _: None)
+    world = World(
+        server, lambda _: None, seed=document.get("seed", 0), effort=document.get("effort", 1)
+    )
     if document["steps"]:
         run_steps(world, from_json(document["steps"]))
     else:

@@ -22,9 +22,11 @@ from isolation_checks.checks.keys import Keys
 from isolation_checks.checks.manager import Manager
 from isolation_checks.checks.museum import Museum
 from isolation_checks.checks.neighbours import Neighbours
+from isolation_checks.checks.pairs import Pairs
 from isolation_checks.checks.privilege import Privilege
 from isolation_checks.checks.replay import Replay
 from isolation_checks.checks.residue import Residue
+from isolation_checks.checks.senses import Senses
 from isolation_checks.confirm import Counterexample, confirm
 from isolation_checks.events import Checked, Event, Finding, Known, Phase, Trouble
 from isolation_checks.mutants.catalogue import MUTANTS
@@ -32,6 +34,7 @@ from isolation_checks.plan import Profile, blocks, mutants_for
 from isolation_checks.planting import plant
 from isolation_checks.sampler import known_cells
 from isolation_checks.scratch import Scratch, scratch
+from isolation_checks.search import search
 from isolation_checks.verdict import Outcome, judge
 from isolation_checks.world import World
 from warminfra.config.settings import Settings
@@ -39,10 +42,14 @@ from warminfra.core.audit import AuditPackage
 from warminfra.core.errors import WarminfraError
 from warminfra.service.fingerprint import Fingerprint
 
+SEARCH_SECONDS = 4.0
+"""Most seconds for each example of the search, over all of them."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 CHECKS: tuple[Check, ...] = (
+    Senses(),
     Keys(),
     Privilege(),
     Manager(),
@@ -53,6 +60,7 @@ CHECKS: tuple[Check, ...] = (
     Artifacts(),
     Replay(),
     Museum(),
+    Pairs(),
 )
 
 
@@ -91,6 +99,7 @@ class Audit:
                 if not self.self_test:
                     for check in CHECKS:
                         self._check(server, check)
+                    self._search(server)
                 self._mutants(server)
                 if not self.self_test and not self.profile.blocks:
                     self._block(server, blocks(self.profile, self.seed)[0], killed=False)
@@ -139,10 +148,31 @@ class Audit:
 
     def _check(self, server: Scratch, check: Check) -> None:
         self._phase(f"check: {check.name}")
-        world, began = World(server, self._emit), time.monotonic()
+        world = World(server, self._emit, seed=self.seed, effort=self.profile.effort)
+        began = time.monotonic()
         if self._carried(f"check {check.name}", _whole, check, world):
             seconds = time.monotonic() - began
             self._emit(Checked(check.name, check.channels, world.attempts, world.controls, seconds))
+
+    def _search(self, server: Scratch) -> None:
+        if not self.profile.searched:
+            return
+        self._phase(f"search: {self.profile.searched} examples at most")
+
+        def quiet(event: Event) -> None:
+            if not isinstance(event, Finding):
+                self._emit(event)
+
+        found = self._carried(
+            "search",
+            search,
+            lambda: World(server, quiet),
+            self.profile.searched,
+            self.seed,
+            self.profile.searched * SEARCH_SECONDS,
+        )
+        if found is not None:
+            self._emit(found)
 
     def _mutants(self, server: Scratch) -> None:
         possible = [mutant for mutant in MUTANTS if mutant.applies(server.template)]
@@ -169,7 +199,14 @@ class Audit:
     def _confirm(self, found: Sequence[Finding]) -> None:
         self._phase("confirming what was found on a virgin server")
         with self._scratch() as server:
-            self.examples = confirm(server, found, CHECKS, self._trouble)
+            self.examples = confirm(
+                server,
+                found,
+                CHECKS,
+                self._trouble,
+                seed=self.seed,
+                effort=self.profile.effort,
+            )
 
     def _carried(
         self, where: str, work: Callable[P, R], *args: P.args, **named: P.kwargs

@@ -26,6 +26,10 @@ class Profile:
     strikes: int
     """Lives that meet another nemesis."""
     mutants_a_channel: int
+    effort: int
+    """Pairs of runs, with a neighbour and without."""
+    searched: int
+    """Most examples of the search."""
 
     @property
     def times(self) -> tuple[str, ...]:
@@ -36,9 +40,9 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", 12, 4, blocks=0, kills=0, strikes=0, mutants_a_channel=1),
-        Profile("standard", 300, 60, blocks=4, kills=2, strikes=10, mutants_a_channel=1),
-        Profile("soak", 3000, 600, blocks=40, kills=10, strikes=100, mutants_a_channel=2),
+        Profile("smoke", 12, 4, 0, 0, 0, mutants_a_channel=1, effort=1, searched=0),
+        Profile("standard", 300, 60, 4, 2, 10, mutants_a_channel=1, effort=8, searched=15),
+        Profile("soak", 3000, 600, 40, 10, 90, mutants_a_channel=2, effort=80, searched=300),
     )
 }
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from isolation_checks.checks.authority import ends
 from isolation_checks.events import Finding, Program
 from isolation_checks.stage import ALIVE, Stage
 from isolation_checks.steps import (
@@ -46,6 +47,7 @@ def run_life(world: World, number: int, seed: int, strikes: Sequence[str] = ()) 
     world.program = number
     for step in (Step(LEASE, "A"), Step(LEASE, "B"), Step(MINT, "A")):
         stage.do(step)
+    _control(stage, chance)
     tries = chance.randint(*TRIES)
     end = [] if RELEASE_AT_ONCE in strikes else [RELEASE]
     turns = [*[TRY] * tries, *end, *strikes]
@@ -71,9 +73,22 @@ def run_in_batch(world: World, number: int, seed: int, shared: Stage) -> Program
     done = len(stage.steps)
     for step in (Step(FRESH, "A"), Step(FRESH, "B"), Step(MINT, "A")):
         stage.do(step)
+    _control(stage, chance)
     _turns(stage, chance, [TRY] * chance.randint(*TRIES))
     told = _told(stage, number, seed, "batch", began)
     return replace(told, steps=told.steps[done:])
+
+
+def _control(stage: Stage, chance: random.Random) -> None:
+    """See that A's credentials are worth something at A, or what follows would prove nothing."""
+    world, party = stage.world, stage.parties["A"]
+    credentials = list(party.credentials)
+    chance.shuffle(credentials)
+    for credential in credentials:
+        cells = [cell for cell in world.scratch.surface.cells(credential.kind) if not ends(cell)]
+        if any(world.works(cell, credential, party.lease) for cell in cells[:4]):
+            return
+    raise AssertionError("nothing of A works at its owner: its credentials are dead")
 
 
 def _turns(stage: Stage, chance: random.Random, turns: Sequence[str]) -> None:

@@ -31,6 +31,7 @@ from isolation_checks.steps import (
 )
 from isolation_checks.world import Party, World, witness
 from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.errors import Unreachable
 from warminfra.core.models import JsonObject
 
 ALIVE, RELEASED, AFTER_RESTART = "alive", "released", "after restart"
@@ -49,8 +50,8 @@ class Stage:
     times: dict[str, str] = field(default_factory=dict)
     """How each lease is: alive, released, after restart."""
     steps: list[Step] = field(default_factory=list)
-    replies: list[Reply] = field(default_factory=list)
-    """What the owners heard, in order."""
+    replies: list[tuple[str, Reply]] = field(default_factory=list)
+    """What each owner heard, in order."""
     crossed: bool = False
     spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     """Seconds by kind of step."""
@@ -106,7 +107,7 @@ class Stage:
         elif step.do == MINT:
             self._mint(step.who, party.lease)
         elif step.do == USE:
-            self._use(party, step)
+            self.replies.append((step.who, self._use(party, step)))
         elif step.do == RELEASE:
             scratch.release(party.lease)
             self.times[step.who] = RELEASED
@@ -123,13 +124,16 @@ class Stage:
     def _mint(self, name: str, lease: JsonObject) -> None:
         self.parties[name] = Party(lease, self.world.scratch.surface.mint(lease))
 
-    def _use(self, party: Party, step: Step) -> None:
+    def _use(self, party: Party, step: Step) -> Reply:
         cell = _cell_of(step)
         credential = _of_kind(party.credentials, cell.kind)
         surface = self.world.scratch.surface
         if credential.one_shot:
-            credential = surface.again(credential, party.lease)
-        self.replies.append(surface.attempt(cell, credential, party.lease))
+            try:
+                credential = surface.again(credential, party.lease)
+            except Unreachable:
+                return Reply(0, f"the owner gets no {credential.kind} any more")
+        return surface.attempt(cell, credential, party.lease)
 
     def _try(self, party: Party, step: Step) -> tuple[str, ...]:
         cell, when = _cell_of(step), self.times[step.who]

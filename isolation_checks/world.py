@@ -41,6 +41,10 @@ class World:
     scratch: Scratch
     emit: Emit
     program: int = 0
+    seed: int = 0
+    """Of what a check draws."""
+    effort: int = 1
+    """How much a check that draws does."""
     when: str = "alive"
     """How the credentials' lease is: alive, released, after restart."""
     attempts: int = 0

@@ -57,10 +57,13 @@ class FakeScratch:
     changes: dict[str, int] = field(default_factory=dict)
     wire: _Wire = field(default_factory=_Wire)
     clock: _Clock = field(default_factory=_Clock)
+    surface: Any = None
+    minted: dict[str, int] = field(default_factory=dict)
+    secret: str = ""
+    """What every lease has for a secret, if they share one."""
 
-    @property
-    def surface(self) -> Any:
-        return self
+    def __post_init__(self) -> None:
+        self.surface = self.surface or self
 
     @property
     def manager(self) -> Any:
@@ -74,7 +77,18 @@ class FakeScratch:
     def lease(self) -> dict[str, Any]:
         self.taken += 1
         self.living.add(str(self.taken))
-        return {"id": str(self.taken), "tenant": str(self.taken), "handle": "h", "users": ["u"]}
+        name = str(self.taken)
+        return {
+            "id": name,
+            "tenant": f"wi-{name}",
+            "issuer": f"http://fake/realms/wi-{name}",
+            "handle": f"handle of {name}",
+            "users": ["u"],
+            "client": {"secret": self.secret or name},
+        }
+
+    def instance_of(self, lease: Any) -> str:
+        return "kc-fake"
 
     def release(self, *leases: Any) -> None:
         for lease in leases:
@@ -96,7 +110,14 @@ class FakeScratch:
     def fresh(self, lease: Any) -> Any:
         return {**lease, "users": ["fresh"]}
 
+    def inventory(self) -> dict[str, frozenset[str]]:
+        return {"realm": frozenset({"a", "b", "c", *(f"wi-{name}" for name in self.living)})}
+
+    def keys(self, lease: Any) -> frozenset[str]:
+        return frozenset({f"key of {lease['id']}"})
+
     def mint(self, lease: Any) -> Sequence[Credential]:
+        self.minted[lease["id"]] = self.minted.get(lease["id"], 0) + 1
         return [
             Credential("access token", lease["id"], Secret("token")),
             Credential("code", lease["id"], Secret("code"), one_shot=True),
@@ -117,9 +138,10 @@ class FakeScratch:
             return Reply(401, "no")
         own = place == credential.tenant and place in self.living
         if own or self.leak(self, credential, place):
-            return Reply(200, "yes")
+            return Reply(200, "yes", frozenset({f"wi-{credential.tenant}"}))
         return Reply(401, "no")
 
     def digest(self, lease: Any) -> str:
-        text = f"{lease['id']} {self.changes.get(lease['id'], 0)}"
+        name = lease["id"]
+        text = f"{name} {self.changes.get(name, 0)} {self.minted.get(name, 0)}"
         return hashlib.sha256(text.encode()).hexdigest()

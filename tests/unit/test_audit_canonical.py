@@ -28,6 +28,7 @@ def of(status: int = 200, body: Any = None, text: str = "", **headers: str) -> R
     [
         (of(body={"access_token": JWT}), of(body={"access_token": OTHER_JWT})),
         (of(body={"exp": 1, "iat": 2}), of(body={"exp": 3, "iat": 4})),
+        (of(body={"scope": "email profile"}), of(body={"scope": "profile email"})),
         (
             of(302, location=f"http://h/realms/{ONE}/cb?code=0f1e2d3c-aaaa&state=s"),
             of(302, location=f"http://h/realms/{TWO}/cb?code=aaaa0f1e-2d3c&state=t"),
@@ -37,7 +38,7 @@ def of(status: int = 200, body: Any = None, text: str = "", **headers: str) -> R
             of(401, text="", www_authenticate=f'Bearer realm="{TWO}", error="invalid_token"'),
         ),
     ],
-    ids=["tokens", "times", "redirects", "challenges"],
+    ids=["tokens", "times", "order of scopes", "redirects", "challenges"],
 )
 def test_what_differs_from_call_to_call_is_hidden(one: Reply, other: Reply) -> None:
     """Tokens, ids, times and names of tenants make no difference."""
@@ -49,6 +50,7 @@ def test_what_differs_from_call_to_call_is_hidden(one: Reply, other: Reply) -> N
     [
         (of(200, body={"active": True}), of(200, body={"active": False})),
         (of(200, body={}), of(201, body={})),
+        (of(200, body={"scope": "email"}), of(200, body={"scope": "email profile"})),
         (of(400, body={"error": "invalid_grant"}), of(400, body={"error": "invalid_client"})),
         (of(200, body={"email": "alice@a.test"}), of(200, body={"email": "bob@a.test"})),
         (of(200, body={"sub": "x"}), of(200, body={"sub": "x", "email": "y"})),

@@ -192,6 +192,7 @@ def _document(order: Order, audit: Audit, outcome: Outcome, verdict_id: str) -> 
         "programs": outcome.programs,
         "bound": outcome.bound,
         "seed": audit.seed,
+        "effort": audit.profile.effort,
         "created_at": _now(),
     }
 

@@ -80,6 +80,8 @@ def _json(value: Any, key: str = "") -> Any:
         return [_json(inner, key) for inner in value]
     if key in _TIMES:
         return "TIME"
+    if key == "scope" and isinstance(value, str):
+        return " ".join(sorted(value.split()))  # a set, in whatever order it comes
     return scrub(value) if isinstance(value, str) else value
 
 

@@ -1,0 +1,117 @@
+"""Searches for a program that crosses: a stateful machine of Hypothesis draws, and shrinks.
+
+What it finds is told in steps of our own. It looks where the sampler does not: it may lease, mint,
+release and kill in any order, with three leases at once. Nothing here counts for the bound.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from string import ascii_uppercase
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from isolation_checks.events import Finding
+from isolation_checks.sampler import places
+from isolation_checks.stage import Stage
+from isolation_checks.steps import LEASE, MINT, RELEASE, TRY, Step
+from isolation_checks.world import World
+
+AT_ONCE = 3
+"""Most leases that live at the same time."""
+STEPS = 12
+"""Most steps of one example."""
+
+
+class Crossed(AssertionError):
+    """An example crossed: for Hypothesis to shrink."""
+
+
+class Enough(BaseException):
+    """The time is over. No handler for errors may catch it."""
+
+
+def search(
+    new_world: Callable[[], World], examples: int, seed: int, seconds: float
+) -> Finding | None:
+    """Return the smallest program that was found to cross within the time, None if none did."""
+    smallest: list[Finding] = []
+    deadline = time.monotonic() + seconds
+
+    class Machine(_Machine):
+        def __init__(self) -> None:
+            if time.monotonic() > deadline:
+                raise Enough
+            super().__init__(new_world(), smallest)
+
+    limits = settings(
+        max_examples=examples,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+        report_multiple_bugs=False,
+    )
+    with suppress(Crossed, Enough):
+        run_state_machine_as_test(seeded(seed)(Machine), settings=limits)
+    return min(smallest, key=lambda found: len(found.steps), default=None)
+
+
+class _Machine(RuleBasedStateMachine):
+    """Three leases at once; each rule is one step, and possible in the present state."""
+
+    def __init__(self, world: World, found: list[Finding]) -> None:
+        super().__init__()
+        self.stage = Stage(world)
+        self.found = found
+
+    @rule()
+    @precondition(lambda self: len(self.stage.alive()) < AT_ONCE)
+    def lease(self) -> None:
+        self._do(Step(LEASE, ascii_uppercase[len(self.stage.parties)]))
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.stage.alive())
+    def mint(self, data: Any) -> None:
+        self._do(Step(MINT, data.draw(st.sampled_from(self.stage.alive()))))
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.stage.alive())
+    def release(self, data: Any) -> None:
+        self._do(Step(RELEASE, data.draw(st.sampled_from(self.stage.alive()))))
+
+    @rule(data=st.data())
+    @precondition(lambda self: any(party.credentials for party in self.stage.parties.values()))
+    def attack(self, data: Any) -> None:
+        holders = [name for name, party in self.stage.parties.items() if party.credentials]
+        who = data.draw(st.sampled_from(holders))
+        credentials = self.stage.parties[who].credentials
+        kind = data.draw(st.sampled_from(sorted({one.kind for one in credentials})))
+        cells = self.stage.world.scratch.surface.cells(kind)
+        cell = data.draw(st.sampled_from(list(cells)))
+        where = [place for place in places(cell, self.stage.times[who]) if place != "B"] + [
+            name for name in self.stage.alive() if name != who and not cell.server_wide
+        ]
+        self._do(Step(TRY, who, cell, data.draw(st.sampled_from(where))))
+
+    def _do(self, step: Step) -> None:
+        self.stage.do(step)
+        if self.stage.world.found:
+            self.found.append(self.stage.world.found[0])
+            raise Crossed(str(step))
+
+    def teardown(self) -> None:
+        self.stage.end()

@@ -1,0 +1,77 @@
+"""Pairs: every difference that a neighbour makes to B is seen, and nothing else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from isolation_checks.checks.pairs import Pairs
+from isolation_checks.world import World
+from tests.fake_scratch import FakeScratch
+from warminfra.core.audit import Cell, Credential, Reply
+
+
+class Interfering(FakeScratch):
+    """B hears something else once a neighbour has come, or has gone."""
+
+    def __init__(self, changed: Reply, *, once_gone: bool = False) -> None:
+        super().__init__()
+        self.changed, self.once_gone, self.gone = changed, once_gone, 0
+
+    def release(self, *leases: Any) -> None:
+        self.gone += any(str(len(self.living)) != "1" for _ in leases)
+        super().release(*leases)
+
+    def attempt(self, cell: Cell, credential: Credential, target: Any) -> Reply:
+        reply = super().attempt(cell, credential, target)
+        disturbed = self.gone > 0 if self.once_gone else len(self.living) > 1
+        own = target is not None and target["id"] == credential.tenant
+        return self.changed if own and disturbed and reply.status == 200 else reply
+
+
+def found(fake: FakeScratch, effort: int = 4) -> World:
+    world = World(fake.as_scratch(), lambda _: None, seed=1, effort=effort)
+    Pairs().run(world)
+    return world
+
+
+def test_a_sound_server_makes_no_difference() -> None:
+    """No finding, controls passed, everything is given back."""
+    fake = FakeScratch()
+    world = found(fake)
+    assert (world.found, fake.living) == ([], set())
+    assert world.controls > 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        Reply(401, "yes"),
+        Reply(200, "yes, otherwise"),
+        Reply(200, "yes", frozenset({"wi-another"})),
+        Reply(503, ""),
+    ],
+    ids=["status", "text", "names another tenant", "server error"],
+)
+def test_each_kind_of_difference_is_seen(changed: Reply) -> None:
+    """The canonical form hides none of them; both traces stand side by side."""
+    findings = found(Interfering(changed)).found
+    assert findings
+    assert all(finding.channel == "X9" for finding in findings)
+    assert findings[0].trace[0].startswith("alone: 200 yes")
+    assert findings[0].trace[1].startswith("beside: ")
+
+
+def test_what_differs_by_itself_is_noise() -> None:
+    """An answer that is never twice the same says nothing about a neighbour."""
+
+    class Noisy(FakeScratch):
+        asked = 0
+
+        def attempt(self, cell: Cell, credential: Credential, target: Any) -> Reply:
+            self.asked += 1
+            reply = super().attempt(cell, credential, target)
+            return Reply(200, f"answer {self.asked}") if reply.status == 200 else reply
+
+    assert found(Noisy()).found == []

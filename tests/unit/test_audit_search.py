@@ -1,0 +1,53 @@
+"""The search finds what needs a history, and tells the shortest program that shows it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from isolation_checks.minimise import minimised
+from isolation_checks.search import search
+from isolation_checks.stage import Illegal, run_steps
+from isolation_checks.steps import Step
+from isolation_checks.world import World
+from tests.fake_scratch import FakeScratch
+
+
+def after_two_lives(fake: FakeScratch, credential: Any, place: str) -> bool:
+    """A dead lease's token works at any living one once three were made."""
+    return fake.taken >= 3 and credential.tenant not in fake.living and place in fake.living
+
+
+def test_a_leak_that_needs_a_history_is_found_and_shrunk() -> None:
+    """Three leases, one minted and released, one try: no step more."""
+    finding = search(
+        lambda: World(FakeScratch(after_two_lives).as_scratch(), lambda _: None), 200, 1, 60.0
+    )
+    assert finding is not None
+
+    def shows(steps: tuple[Step, ...]) -> bool:
+        world = World(FakeScratch(after_two_lives).as_scratch(), lambda _: None)
+        with suppress(Illegal):
+            run_steps(world, steps)
+        return finding.name in {one.name for one in world.found}
+
+    steps = minimised(finding.steps, shows, 50)
+    assert steps is not None
+    assert sorted(step.do for step in steps) == [
+        "lease", "lease", "lease", "mint", "release", "try",
+    ]  # fmt: skip
+
+
+def test_a_sound_system_yields_nothing_and_time_is_kept() -> None:
+    """Nothing is found where nothing crosses; with no time left nothing is tried."""
+    made: list[FakeScratch] = []
+
+    def world() -> World:
+        made.append(FakeScratch())
+        return World(made[-1].as_scratch(), lambda _: None)
+
+    assert search(world, 30, 1, 60.0) is None
+    assert all(not fake.living for fake in made)
+    count = len(made)
+    assert search(world, 30, 1, 0.0) is None
+    assert len(made) == count
