@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import (
+    audit,
     burst,
     growth,
     lease,
@@ -44,6 +45,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "w
 ALONE: dict[str, Callable[[bool], Result]] = {
     "growth": lambda quick: growth.run(quick, CACHE),
     "warm": warm.run,
+    "audit": audit.run,
     "replacement": replacement.run,
 }
 """Run on an installation of their own."""

@@ -1,12 +1,13 @@
 """`make demo`: the main job, seen from outside, and what it saved.
 
-A service is started, a tenant leased, a real relying party logs in through it and out again, the
-tenant is given back and looked for. Beside it, in the same run: a Keycloak of one's own, started
-cold, with the same realm and the same login.
+A service is started, an audit (profile smoke) opens the gate, a tenant is leased, a real relying
+party logs in through it and out again, the tenant is given back and looked for. Beside it, in the
+same run: a Keycloak of one's own, started cold, with the same realm and the same login.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -18,19 +19,25 @@ from rich.table import Table
 
 from testbed.browser import login, logout
 from testbed.cold import cold_keycloak
-from testbed.installation import Installation, wait_until
+from testbed.installation import LASUITE_DOCS, Installation, wait_until
 from testbed.relying_party import free_port, running
+
+GATE = 'min_profile = "smoke"\nrequire = "audit"\n'
+AUDIT_PATIENCE = 900.0
+"""Seconds for a smoke audit: about one minute on two quiet cores."""
 
 console = Console(highlight=False)
 
 
 def main() -> None:
     """Run the demo; any failure is an exception and a non-zero exit."""
-    with Installation.temporary() as installation:
+    with Installation.temporary(policy="proven", config=GATE) as installation:
         with step("starting the service and its Keycloak"):
             installation.up()
-        with step("enrolling lasuite-docs (a stand-in for the docs app) and filling its pool"):
+        with step("enrolling lasuite-docs (a stand-in for the docs app)"):
             installation.enroll()
+        audit(installation)
+        with step("the gate is open: filling the pool"):
             installation.wait_ready(2)
         warm, lease_ms = warm_run(installation)
         console.print()
@@ -39,6 +46,31 @@ def main() -> None:
             console.print(f"[yellow]note:[/] {warning}")
     cold = cold_run(Path(installation.env["XDG_CACHE_HOME"]) / "warminfra")
     report(warm, cold, lease_ms)
+
+
+def audit(installation: Installation) -> None:
+    """Prove isolation before anything is shared; without an approve the demo ends here."""
+    evidence = installation.folder / "evidence"
+    with step("warminfra audit --profile smoke: may runs share this server?"):
+        done = installation.run(
+            *("audit", "--recipe", LASUITE_DOCS.name, "--report", str(evidence)),
+            check=False,
+            timeout=AUDIT_PATIENCE,
+        )
+    if done.returncode:
+        console.print(done.stderr)
+        raise SystemExit(done.returncode)
+    verdict = json.loads((evidence / "verdict.json").read_text())
+    cells, mutants = verdict["cells"], (evidence / "report.md").read_text().count("\n| M")
+    console.print(
+        f"  {verdict['outcome']}: {cells['tried']} of {cells['known']} cells tried, "
+        f"{mutants} planted faults seen, {verdict['programs']} programs, covered "
+        f"{', '.join(verdict['covered'])}; not covered {', '.join(verdict['not_covered'])}"
+    )
+    console.print(
+        "  [yellow]for this demo alone[/] min_profile is smoke and require is audit: by default "
+        "it takes a standard audit and a reviewer's approval"
+    )
 
 
 def warm_run(installation: Installation) -> tuple[dict[str, float], float]:
