@@ -125,6 +125,16 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A spoiled prover carried out a small audit. It must not end with `approve`."""
+
+    spoiled: str
+    title: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """A check, a mutant or a program could not be carried through: never a pass."""
 
@@ -132,4 +142,4 @@ class Trouble:
     what: str
 
 
-Event = Phase | Known | Tried | Finding | Noted | Checked | Planted | Program | Trouble
+Event = Phase | Known | Tried | Finding | Noted | Checked | Planted | Program | Rehearsed | Trouble

@@ -14,7 +14,7 @@ from typing import Any, cast
 from isolation_checks.checks.base import Check
 from isolation_checks.checks.keys import Keys
 from isolation_checks.checks.senses import Senses
-from isolation_checks.events import Checked, Event, Planted, Program, Trouble
+from isolation_checks.events import Checked, Event, Planted, Program, Rehearsed, Trouble
 from isolation_checks.mutants.base import Mutant
 from isolation_checks.sampler import run_life
 from isolation_checks.scratch import Scratch
@@ -180,3 +180,19 @@ class Rehearsal:
         by, witness = (seen[0].check, seen[0].witness) if seen else ("", "")
         mutant = self.mutant
         self.events.append(Planted(mutant.id, mutant.title, mutant.channel, by, witness, 0.0))
+
+
+def rehearse(server: Scratch, mutant: Mutant, tell: Callable[[Event], None]) -> bool:
+    """Let the prover as it is, then each spoiled one, rehearse; say whether all is as it must be.
+
+    As it is it must not be inconclusive, or the others would prove nothing.
+    """
+    rehearsal = Rehearsal(server, mutant)
+    good = True
+    for spoiled in (Spoiled("P0", "the prover as it is"), *SPOILED):
+        outcome = rehearsal.run(spoiled)
+        expected = "approve" if spoiled.id == "P0" else "inconclusive"
+        good = good and outcome.outcome == expected
+        reason = outcome.reasons[0] if outcome.reasons else ""
+        tell(Rehearsed(spoiled.id, spoiled.title, outcome.outcome, reason))
+    return good

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from isolation_checks.events import Checked, Event, Finding, Phase, Planted, Trouble
+from isolation_checks.events import Checked, Event, Finding, Phase, Planted, Rehearsed, Trouble
 from isolation_checks.verdict import Outcome
 
 Say = Callable[[str], None]
@@ -22,6 +22,8 @@ def line(event: Event) -> str:
         case Planted(mutant, title, channel, killed_by, _, seconds):
             end = f"seen by {killed_by}" if killed_by else "NOT SEEN"
             return f"  {mutant} ({channel}, {title}): {end}, {seconds:.1f} s"
+        case Rehearsed(spoiled, title, ended, reason):
+            return f"  {spoiled} ({title}): {ended}{f', {reason}' if reason else ''}"
         case Trouble(where, what):
             return f"  TROUBLE {where}: {what}"
     return ""

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from isolation_checks.events import Event, Rehearsed
 from isolation_checks.mutants.base import Mutant
-from isolation_checks.spoiled import SPOILED, Rehearsal, Spoiled
+from isolation_checks.spoiled import SPOILED, Rehearsal, Spoiled, rehearse
 from tests.fake_scratch import FakeScratch
 
 
@@ -41,6 +42,15 @@ def test_a_spoiled_prover_never_approves(spoiled: Spoiled) -> None:
     outcome = rehearsal().run(spoiled)
     assert outcome.outcome == "inconclusive"
     assert outcome.reasons
+
+
+def test_a_rehearsal_of_all_says_whether_they_are_as_they_must_be() -> None:
+    """The prover as it is first; then nine that are inconclusive, each told with its reason."""
+    told: list[Event] = []
+    assert rehearse(FakeScratch().as_scratch(), MUTANT, told.append)
+    rehearsed = [one for one in told if isinstance(one, Rehearsed)]
+    assert [one.outcome for one in rehearsed] == ["approve", *["inconclusive"] * 9]
+    assert all(one.reason for one in rehearsed[1:])
 
 
 def test_all_nine_are_there() -> None:

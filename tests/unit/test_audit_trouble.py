@@ -1,0 +1,131 @@
+"""Whatever goes wrong, an audit ends inconclusive and says why: never with a pass."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from isolation_checks import engine
+from isolation_checks.checks.senses import Senses
+from isolation_checks.engine import Audit
+from isolation_checks.events import Event
+from isolation_checks.plan import Profile
+from isolation_checks.verdict import Outcome
+from tests.fake_scratch import FakeScratch
+from warminfra.cli import prove as command
+from warminfra.cli.prove import Order
+from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.errors import NoCapacity, OutcomeUnknown, Unreachable
+
+SMALL = Profile("smoke", 2, 1, 0, 0, 0, mutants_a_channel=1, effort=1, searched=0)
+
+
+class Server(FakeScratch):
+    """A fake that can be described, as the engine does first."""
+
+    template = SimpleNamespace(features=frozenset(), lease_class="user")
+    parts = SimpleNamespace(launcher=SimpleNamespace(fingerprint=dict))
+
+
+def audited(
+    monkeypatch: pytest.MonkeyPatch, server: Any, *, live: str = ""
+) -> tuple[Outcome, list[Event]]:
+    """Run the engine with `server` for its scratch installation, or with what that raises."""
+
+    @contextmanager
+    def scratch(*_: Any) -> Iterator[Any]:
+        if isinstance(server, Exception):
+            raise server
+        yield server
+
+    monkeypatch.setattr(engine, "scratch", scratch)
+    monkeypatch.setattr(engine, "CHECKS", (Senses(),))
+    monkeypatch.setattr(engine, "MUTANTS", ())
+    told: list[Event] = []
+    settings = cast(Any, SimpleNamespace(sharing=SimpleNamespace()))
+    monkeypatch.setattr(
+        engine, "Fingerprint", lambda *_: SimpleNamespace(digest=lambda: "f" * 64, parts=dict)
+    )
+    audit = Audit(settings, cast(Any, None), Path("/recipe"), SMALL, 1, told.append)
+    audit.live_fingerprint = lambda: live
+    return audit.run(), told
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Unreachable("the scratch server did not start"), "did not start"),
+        (NoCapacity("300 MiB of memory are available"), "300 MiB of memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left"),
+        (RuntimeError("a bug"), "RuntimeError: a bug"),
+    ],
+    ids=["no server", "no memory", "full disk", "a bug of ours"],
+)
+def test_an_audit_that_cannot_begin_is_inconclusive(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    """The reason is told as it came."""
+    outcome, _ = audited(monkeypatch, error)
+    assert outcome.outcome == "inconclusive"
+    assert any(reason in one for one in outcome.reasons)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unreachable("it does not answer"), OutcomeUnknown("no answer (ReadTimeout)")],
+    ids=["the provider goes away", "a server slower than expected"],
+)
+def test_trouble_in_the_middle_is_inconclusive(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """From the hundredth attempt on nothing answers in time."""
+
+    class Fails(Server):
+        attempts = 0
+
+        def attempt(self, cell: Cell, credential: Credential, target: Any) -> Reply:
+            self.attempts += 1
+            if self.attempts > 20:
+                raise error
+            return super().attempt(cell, credential, target)
+
+    outcome, _ = audited(monkeypatch, Fails())
+    assert outcome.outcome == "inconclusive"
+    assert any(str(error) in one for one in outcome.reasons)
+
+
+def test_a_live_installation_of_another_state_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is audited must be what runs."""
+    outcome, _ = audited(monkeypatch, Server(), live="0" * 64)
+    assert any("restart the service" in reason for reason in outcome.reasons)
+    same, _ = audited(monkeypatch, Server(), live="f" * 64)
+    assert not any("restart the service" in reason for reason in same.reasons)
+
+
+def test_evidence_that_cannot_be_written_is_no_evidence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A full disk at the end: inconclusive, and nothing is recorded."""
+    recorded: list[Any] = []
+    monkeypatch.setattr(command, "_record", recorded.append)
+    monkeypatch.setattr(command, "_quiet_log", lambda: None)
+    monkeypatch.setattr(command, "_recipe", lambda order: tmp_path)
+    monkeypatch.setattr(Audit, "run", _approves)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("WARMINFRA_SERVICE__STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "file").write_text("in the way")
+    order = Order("smoke", "user", "", tmp_path / "file" / "evidence", 1)
+    outcome, document = command.prove(order, self_test=False)
+    assert (outcome, document["outcome"]) == ("inconclusive", "inconclusive")
+    assert "cannot write the evidence" in document["reasons"][0]
+    assert recorded == []
+
+
+def _approves(audit: Audit) -> Outcome:
+    return Outcome("approve", (), (), (), (), ("X4",), (), 12, 0.2, 10, 10)
