@@ -14,7 +14,7 @@ from isolation_checks.checks.authority import ends
 from isolation_checks.world import Party, World
 from warminfra.core.models import JsonObject
 
-LEASES = 4
+LEASES = 3
 """Alive at once while the inventory is looked at: a look that pages must not end before them."""
 
 
