@@ -54,11 +54,18 @@ COMMANDS: Sequence[Command] = (
     Command("revert", "review", "revert", 'warminfra revert --why "saw another run\'s user"'),
     Command("lift", "review", "lift", "warminfra lift"),
     Command("fingerprint", "fingerprint", "fingerprint", "warminfra fingerprint --explain"),
+    Command("images ls", "images", "ls", "warminfra images ls"),
+    Command("images lock", "images", "lock", "warminfra images lock --recipe n8n --update"),
+    Command("images pull", "images", "pull", "warminfra images pull --recipe n8n"),
+    Command("images verify", "images", "verify", "warminfra images verify --recipe n8n"),
+    Command("images mirror", "mirror", "mirror", "warminfra images mirror start"),
+    Command("images prune", "images", "prune", "warminfra images prune --dry-run"),
     Command("config show", "configuration", "show", "warminfra config show -o json"),
 )
 
 GROUPS = {
     "quarantine": "What could not be taken down: list it, try again, or declare it gone.",
+    "images": "The warm image set: what recipes need, locked, here, and kept.",
     "config": "The settings in force.",
 }
 

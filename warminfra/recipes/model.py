@@ -14,7 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -91,9 +93,9 @@ class Service:
     image: str
     place: Place
     replicas: int = 1
-    labels: Mapping[str, str] = _NOTHING
+    labels: Mapping[str, str] = field(default_factory=_nothing)
     """Those of `deploy.labels`, on the service itself."""
-    container_labels: Mapping[str, str] = _NOTHING
+    container_labels: Mapping[str, str] = field(default_factory=_nothing)
     networks: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -172,10 +174,23 @@ class Backup:
     form: BackupForm
     enabled: bool
     paths: tuple[str, ...] = ()
-    volumes: Mapping[str, str] = _NOTHING
+    volumes: Mapping[str, str] = field(default_factory=_nothing)
     """Volume to the path in it; nothing: all of it. A volume left out has `false`."""
     pre_hook: str = ""
     post_hook: str = ""
+    restore_pre_hook: str = ""
+    restore_post_hook: str = ""
+
+
+class Separation(StrEnum):
+    """Whether two runs can be kept apart."""
+
+    APART = "apart"
+    """They are: nothing more is needed."""
+    TURNS = "turns"
+    """Only in time: one run after the other."""
+    NEVER = "never"
+    """Not by warminfra: the recipe has to change."""
 
 
 class Severity(StrEnum):
@@ -199,10 +214,10 @@ class Collision:
     service: str
     what: str
     severity: Severity
-    separable: bool
-    """Whether warminfra can let two runs have it at once, or one after the other."""
+    separation: Separation
+    """Whether it can be kept apart without a change of the recipe."""
     how: str
-    """By what it separates them, or what a person would have to change."""
+    """By what, or what a person would have to change."""
     place: Place
 
 
