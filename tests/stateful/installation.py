@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from warminfra.core.entropy import SeededEntropy
+from warminfra.core.errors import StorageFull
 from warminfra.core.ids import InstallationId, InstanceId
 from warminfra.core.models import ProcessRef, Recipe, RunningInstance, SharingFacts
 from warminfra.core.ports import Provider
@@ -54,21 +55,29 @@ FOREIGN = "run-1-of-somebody-else"
 
 
 class Faults:
-    """Counts the points passed; crashes at the one it is armed for."""
+    """Counts the points passed; crashes, or has the disk full, at the one it is armed for."""
 
     def __init__(self) -> None:
-        self.passed = 0
+        self.passed: list[str] = []
         self.crash_at = 0
+        self._full = range(0)
 
     def __call__(self, point: str) -> None:
-        self.passed += 1
-        if self.passed == self.crash_at:
+        self.passed.append(point)
+        if len(self.passed) == self.crash_at:
             self.crash_at = 0
             raise SimulatedCrash(point)
+        if len(self.passed) in self._full and point == "ledger:before":
+            raise StorageFull("the ledger cannot be written: database or disk is full")
 
     def arm(self, after: int) -> None:
         """Crash at the `after`-th point from here."""
-        self.crash_at = self.passed + after
+        self.crash_at = len(self.passed) + after
+
+    def fill(self, after: int, points: int) -> None:
+        """Let the ledger find the disk full from the `after`-th point from here, for a while."""
+        first = len(self.passed) + after
+        self._full = range(first, first + points)
 
 
 class CrashingDatabase(Database):
@@ -133,8 +142,7 @@ class Installation:
         """Let the reaper and every worker do one thing; say whether any did something."""
         busy = bool(self.reaper.step())
         busy = bool(self.stacks.step()) or busy
-        for key_hash in self.demand.forget_silent():
-            self.ledger.tenants.unreserve(key_hash)
+        self.manager.unreserve()
         self.fleet.tend()
         for worker in list(self.fleet.workers.values()):
             busy = bool(worker.step()) or busy

@@ -2,50 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.stateful.installation import POOL_MAX, Installation
 from tests.stateful.machine import empty_ledger
+from warminfra.core.errors import StorageFull
 from warminfra.core.models import Granted, LeaseRequest
 from warminfra.core.states import TenantState
 from warminfra.testing.fake_provider import SimulatedCrash
 
+T = TypeVar("T")
 REQUEST = LeaseRequest("app", "key-of-the-client", domain="a.example")
+
+
+class PatientInstallation(Installation):
+    """One whose loops go on after a step that failed, as those of the service do."""
+
+    def step(self) -> bool:
+        try:
+            return super().step()
+        except StorageFull:
+            return True
 
 
 def life(world: Installation) -> None:
     """Start, fill the pool, lease, renew, release, take down, refill."""
     granted = take(world)
-    world.manager.renew(granted.lease.id, granted.handle.reveal())
-    world.manager.release(granted.lease.id, granted.handle.reveal())
+    lease, handle = granted.lease.id, granted.handle.reveal()
+    insist(lambda: world.manager.renew(lease, handle))
+    insist(lambda: world.manager.release(lease, handle))
     world.settle()
 
 
 def take(world: Installation) -> Granted:
     for _ in range(50):
-        answer = world.manager.acquire(REQUEST)
+        answer = insist(lambda: world.manager.acquire(REQUEST))
         if isinstance(answer, Granted):
             return answer
         world.step()
+        world.clock.advance(1.0)
     raise AssertionError("no lease")
 
 
-def points(folder: Path) -> int:
-    """Count the points of an undisturbed life."""
+def insist(call: Callable[[], T]) -> T:
+    """Ask again, as a client does, while the disk is full."""
+    for _ in range(20):
+        with suppress(StorageFull):
+            return call()
+    raise AssertionError("the disk stays full")
+
+
+def points(folder: Path) -> list[str]:
+    """Return the names of the points of an undisturbed life."""
     world = Installation(empty_ledger(), folder)
-    before = world.faults.passed
+    before = len(world.faults.passed)
     life(world)
     world.ledger.close()
-    return world.faults.passed - before
+    return world.faults.passed[before:]
 
 
 def test_a_crash_at_any_point_loses_and_leaves_nothing(tmp_path: Path) -> None:
     """Whatever the last thing was that the service did, the next start converges: the pool is
     full, no tenant is without a row, no row without a tenant, and the same key gets an answer."""
     (tmp_path / "whole").mkdir()
-    total = points(tmp_path / "whole")
+    total = len(points(tmp_path / "whole"))
     assert total > 40
     for point in range(1, total + 1):
         folder = tmp_path / str(point)
@@ -58,6 +83,30 @@ def test_a_crash_at_any_point_loses_and_leaves_nothing(tmp_path: Path) -> None:
         leased = world.ledger.leases.active()
         if leased and leased[0].domain:
             assert take(world).lease.id == leased[0].id, "the same key, another lease"
+        world.clock.advance(100.0)
+        world.settle()
+        counts = world.ledger.tenants.counts()
+        assert counts[TenantState.READY] == POOL_MAX, f"point {point}"
+        assert counts[TenantState.CREATING] == counts[TenantState.LEASED] == 0, f"point {point}"
+        assert set(world.server.realms) == world.live_rows(), f"point {point}"
+        world.ledger.close()
+
+
+@pytest.mark.parametrize("points_long", [1, 6])
+def test_a_full_disk_at_any_point_loses_and_leaves_nothing(
+    tmp_path: Path, points_long: int
+) -> None:
+    """The service lives on and whoever was refused asks again: once there is room, all is as if
+    the disk had never been full."""
+    (tmp_path / "whole").mkdir()
+    for point, name in enumerate(points(tmp_path / "whole"), 1):
+        if name != "ledger:before":
+            continue
+        folder = tmp_path / str(point)
+        folder.mkdir()
+        world = PatientInstallation(empty_ledger(), folder)
+        world.faults.fill(point, points_long)
+        life(world)
         world.clock.advance(100.0)
         world.settle()
         counts = world.ledger.tenants.counts()

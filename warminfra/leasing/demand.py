@@ -77,14 +77,14 @@ class Demand:
         with self._lock:
             return key_hash in self._tickets
 
-    def forget_silent(self) -> list[str]:
-        """Drop the tickets whose client has stopped asking; return their key hashes."""
+    def alive(self) -> set[str]:
+        """Drop the tickets whose client has stopped asking; return the key hashes of the others."""
         latest = self.clock.boot() - TICKET_PATIENCE
         with self._lock:
             silent = [key for key, ticket in self._tickets.items() if ticket.asked < latest]
             for key in silent:
                 del self._tickets[key]
-        return silent
+            return set(self._tickets)
 
     def took(self, pause: float) -> bool:
         """Note that a lease was taken now; say whether it is the first within `pause`."""

@@ -172,6 +172,11 @@ class LeaseManager:
         """Say in which mode the recipe is served now, and why."""
         return self.gate.decide(facts, self.template(recipe.template_hash), self.clock.wall())
 
+    def unreserve(self) -> None:
+        """Give what was made for requests that wait no more to everybody. Cheap; called often."""
+        for key_hash in self.ledger.tenants.reserved() - self.demand.alive():
+            self.ledger.tenants.unreserve(key_hash)
+
     # ------------------------------------------------------------ parts of acquire
 
     def _take(self, request: LeaseRequest, key_hash: str, ttl: float) -> Granted | Waiting:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from warminfra.core.clock import Clock
-from warminfra.core.errors import Unreachable, WarminfraError
+from warminfra.core.errors import StorageFull, Unreachable, WarminfraError
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import RunningInstance
 from warminfra.core.ports import Launcher, Provider
@@ -69,6 +69,8 @@ class Worker:
     _next_health: float = 0.0
     _served: bool = False
     """Whether the last step made a tenant for a request."""
+    _broke_off: bool = False
+    """Whether a step ended in its middle, as when the ledger could not be written."""
 
     def step(self) -> str:
         """Do the next thing; return its name, or "" if there is nothing to do now."""
@@ -83,6 +85,9 @@ class Worker:
         except Unreachable as error:
             self._doubt(error)
             return "trouble"
+        except Exception:
+            self._broke_off = True
+            raise
 
     def idle(self) -> float:
         """Return the seconds after which to look again if no bell rings."""
@@ -90,6 +95,10 @@ class Worker:
         return pause if self.demand.rush(pause) else IDLE
 
     def _work(self, server: Server) -> str:
+        if self._broke_off:
+            # What a service that died in that step would have left, the same look mends.
+            self.sweeper.reconcile(server)
+            self._broke_off = False
         state = self._state()
         if state is InstanceState.DRAINING:
             return self._tear_down(server)
@@ -119,7 +128,12 @@ class Worker:
             self.watch.begin(server)
             # What could not be taken down on the server as it was is tried at once on this one.
             self.ledger.tenants.hurry()
+            self.server = server
+            self.ledger.instances.move(
+                self.instance, InstanceState.READY, incarnation=running.incarnation
+            )
         except WarminfraError as error:
+            self.server = None
             self._failed_starts += 1
             self.trouble = error
             delay = min(2.0**self._failed_starts, 60.0)
@@ -127,13 +141,9 @@ class Worker:
             self._progress(f"failed, next try in {delay:.0f} s: {error}")
             log.error("instance did not start", instance=self.instance, error=error.message)
             return "start failed"
-        self._failed_starts, self.trouble = 0, None
-        self.server = server
+        self._failed_starts, self.trouble, self._broke_off = 0, None, False
         self._last_answer = self.clock.boot()
         self._next_sweep = self.clock.boot() + self.settings.sweep_every
-        self.ledger.instances.move(
-            self.instance, InstanceState.READY, incarnation=running.incarnation
-        )
         self._progress("")
         return "started"
 
@@ -241,6 +251,8 @@ class Worker:
 
     def _could_not_make(self, error: WarminfraError) -> None:
         """Wait a moment before the next try; a dead server is found at the next step."""
+        if isinstance(error, StorageFull):
+            raise error  # The ledger's, not the server's: its row may say `creating` for good.
         self._next_make = self.clock.boot() + 1.0
         self._progress(f"a tenant could not be made: {error.message}")
         if isinstance(error, Unreachable):

@@ -108,8 +108,7 @@ class Loops:
         parts = self._parts
         if parts.reaper.step():
             parts.manager.bell.ring()
-        for key_hash in parts.manager.demand.forget_silent():
-            parts.ledger.tenants.unreserve(key_hash)
+        parts.manager.unreserve()
         if self.closing:
             return
         self._recompute()
