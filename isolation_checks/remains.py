@@ -1,4 +1,4 @@
-"""Removes what a scratch installation leaves when its process dies, kill -9 included.
+"""Removes what a throwaway installation leaves when its process dies, kill -9 included.
 
 A process of its own holds the other end of a pipe: when that closes, whoever had it is dead or
 done. Then every server that works on the scratch folder is ended, and the folder removed.
@@ -41,10 +41,11 @@ def clear(folder: Path) -> None:
 
 
 def _servers(folder: Path) -> Iterator[psutil.Process]:
-    """Yield the processes that work on the folder: they name it in their arguments."""
+    """Yield the processes that work on the folder: arguments or environment name it."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            named = any(str(folder) in word for word in process.cmdline())
+            told = [*process.cmdline(), *process.environ().values()]
+            named = any(str(folder) in word for word in told)
             if named and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
 

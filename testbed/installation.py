@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isolation_checks.remains import removed_at_the_end
 from warminfra.client.client import Client
 from warminfra.config import load
 from warminfra.core.ids import InstallationId, InstanceId, TenantId
@@ -60,7 +60,10 @@ class Installation:
     def temporary(
         cls, *, policy: str = "unproven", config: str = "", environ: Mapping[str, str] | None = None
     ) -> Iterator[Installation]:
-        """Make one with the given sharing policy and further TOML; end and remove it afterwards."""
+        """Make one with the given sharing policy and further TOML.
+
+        It is ended and removed afterwards, also if this process is killed.
+        """
         folder = Path(tempfile.mkdtemp(prefix="wi-", dir="/tmp"))
         env = {
             name: value for name, value in os.environ.items() if not name.startswith("WARMINFRA_")
@@ -76,11 +79,11 @@ class Installation:
         settings.parent.mkdir()
         settings.write_text(f'[sharing]\npolicy = "{policy}"\n{config}')
         installation = cls(folder, env)
-        try:
-            yield installation
-        finally:
-            installation.end()
-            shutil.rmtree(folder, ignore_errors=True)
+        with removed_at_the_end(folder):
+            try:
+                yield installation
+            finally:
+                installation.end()
 
     # ------------------------------------------------------------ commands
 

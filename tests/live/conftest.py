@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from isolation_checks.remains import removed_at_the_end
 from testbed.installation import Installation
 from warminfra.core.entropy import SystemEntropy
 from warminfra.core.errors import ConfigInvalid, Unreachable
@@ -57,9 +59,18 @@ def live_installation() -> InstallationId:
 
 
 @pytest.fixture(scope="session")
-def new_launcher(live_cache: Path, live_installation: InstallationId) -> NewLauncher:
-    """Make launchers on a state directory; whoever starts an instance stops it."""
-    return lambda state: _launcher(state, live_cache, live_installation)
+def new_launcher(live_cache: Path, live_installation: InstallationId) -> Iterator[NewLauncher]:
+    """Make launchers on a state directory; whoever starts an instance stops it.
+
+    What is left, because a test or the whole session was killed, is ended and removed.
+    """
+    with ExitStack() as guards:
+
+        def make(state: Path) -> LocalLauncher:
+            guards.enter_context(removed_at_the_end(state))
+            return _launcher(state, live_cache, live_installation)
+
+        yield make
 
 
 @pytest.fixture(scope="session")
