@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,6 +208,27 @@ def test_broken_data_is_set_aside(make: Make, place: Path) -> None:
         assert launcher.start(INSTANCE, lines.append).fresh_data
         assert [old.name for old in place.glob("data.broken-*")] == [f"data.broken-{number}"]
         assert sum("data is broken" in line for line in lines) == 2
+
+
+class Impostor(FakeDistribution):
+    """One on whose port another server answers, once ours has ended."""
+
+    def healthy(self, ports: Mapping[str, int]) -> bool:
+        ended = "data is broken" in self.log.read_text() and not holders(self.lock)
+        return ended or super().healthy(ports)
+
+    log: Path
+    lock: Path
+
+
+def test_another_servers_answer_is_not_ours(make: Make, place: Path) -> None:
+    """A server that ended has not started, whoever answers on its port."""
+    launcher = make(impostor := Impostor())
+    impostor.log, impostor.lock = place / "server.log", place / "process.lock"
+    make().start(INSTANCE, silent)
+    launcher.stop(INSTANCE, discard=False)
+    (place / "data" / "broken").touch()
+    assert launcher.start(INSTANCE, silent).fresh_data
 
 
 def test_data_is_put_back_if_the_fault_is_elsewhere(

@@ -181,7 +181,9 @@ class ServerDirectory:
     def wait_ready(self, launch: Launch, ports: Mapping[str, int], patience: float) -> None:
         """Return once the server is ready; raise `StartFailed` if it ends or takes too long."""
         until = time.monotonic() + patience
-        while not self._distribution.healthy(ports):
+        while True:
+            ready = self._distribution.healthy(ports)
+            # In this order: an answer of another server on the port is not ours.
             if not self.alive(launch):
                 # Somebody may have taken the port between our look and the server's.
                 require_free(ports)
@@ -190,6 +192,8 @@ class ServerDirectory:
                     f"the server ended while it started: {self._last_words()}",
                     hint=f"see {self._log}",
                 )
+            if ready:
+                return
             if time.monotonic() > until:
                 raise StartFailed(
                     f"the server was not ready within {patience:.0f} s", hint=f"see {self._log}"
