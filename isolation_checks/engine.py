@@ -150,7 +150,9 @@ class Audit:
         self._phase(f"check: {check.name}")
         world = World(server, self._emit, seed=self.seed, effort=self.profile.effort)
         began = time.monotonic()
-        if self._carried(f"check {check.name}", _whole, check, world):
+        whole = self._carried(f"check {check.name}", _whole, check, world)
+        self._carried(f"what {check.name} left", server.abandon)
+        if whole:
             seconds = time.monotonic() - began
             self._emit(Checked(check.name, check.channels, world.attempts, world.controls, seconds))
 

@@ -35,6 +35,7 @@ def plant(
         except Exception as error:  # noqa: BLE001 - a check that breaks has seen nothing
             if not world.found:
                 emit(Trouble(f"mutant {mutant.id}", f"{type(error).__name__}: {error}"))
+        server.abandon()
         seen = next(
             (one for one in world.found if one.channel == mutant.channel and one.name not in stock),
             None,

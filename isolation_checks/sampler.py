@@ -82,11 +82,15 @@ def run_in_batch(world: World, number: int, seed: int, shared: Stage) -> Program
 def _control(stage: Stage, chance: random.Random) -> None:
     """See that A's credentials are worth something at A, or what follows would prove nothing."""
     world, party = stage.world, stage.parties["A"]
-    credentials = list(party.credentials)
+    credentials = [one for one in party.credentials if not one.one_shot]
     chance.shuffle(credentials)
     for credential in credentials:
-        cells = [cell for cell in world.scratch.surface.cells(credential.kind) if not ends(cell)]
-        if any(world.works(cell, credential, party.lease) for cell in cells[:4]):
+        reads = [
+            cell
+            for cell in world.scratch.surface.cells(credential.kind)
+            if cell.verb == "GET" and not ends(cell) and not cell.server_wide
+        ]
+        if any(world.works(cell, credential, party.lease) for cell in reads[:4]):
             return
     raise AssertionError("nothing of A works at its owner: its credentials are dead")
 

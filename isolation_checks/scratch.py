@@ -100,6 +100,8 @@ class Scratch:
     """The lease machine that runs now."""
     _service: _Service
     _domains: int = field(default=0)
+    _out: dict[str, JsonObject] = field(default_factory=dict)
+    """Leases that were taken and not given back."""
 
     @property
     def parts(self) -> Parts:
@@ -135,11 +137,18 @@ class Scratch:
         """Give leases back, and wait until nothing of them is left, as far as the service knows."""
         for lease in leases:
             self.manager.release(TenantId(lease["id"]), lease["handle"])
+            self._out.pop(lease["id"], None)
         deadline = time.monotonic() + GONE_PATIENCE
         while any(not self._gone(lease) for lease in leases):
             if time.monotonic() > deadline:
                 raise NoCapacity("a teardown on the scratch installation does not end")
             time.sleep(0.01)
+
+    def abandon(self) -> None:
+        """Give back every lease that whoever took it has not given back."""
+        out = list(self._out.values())
+        self._out.clear()
+        self.release(*out)
 
     def _gone(self, lease: JsonObject) -> bool:
         tenant = self.parts.ledger.tenants.get(TenantId(lease["id"]))
@@ -218,6 +227,7 @@ def scratch(
                 yield Scratch(surface, plant, template, wire, clock, folder, manager, service)
         finally:
             service.end()
+            wire.at_the_end.close()
 
 
 def running(parts: Parts, tell: Tell, other_than: str = "") -> RunningInstance:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from warminfra.core.audit import AuditPackage
@@ -40,6 +41,8 @@ class Wire:
 
     def __init__(self) -> None:
         self.delay = 0.0
+        self.at_the_end = ExitStack()
+        """Closes the connections of every provider that was made."""
         self.died = threading.Event()
         self._lose = self._die = False
 
@@ -111,6 +114,9 @@ class ScratchPackage:
         self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]
     ) -> Provider:
         real = self._real.connect(access, installation, settings)
+        close = getattr(real, "close", None)
+        if close is not None:
+            self._wire.at_the_end.callback(close)
         return _Switch(real, self._plant, self._wire)
 
     def template(

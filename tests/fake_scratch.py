@@ -11,14 +11,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from isolation_checks import scratch as installation
 from isolation_checks.scratch import Scratch
 from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.models import TenantFacts
 from warminfra.core.secret import Secret
 
 READ = Cell("access token", "GET", "userinfo")
 REDEEM = Cell("code", "POST", "token")
 LIST = Cell("access token", "GET", "admin/realms", server_wide=True)
 CELLS = (READ, REDEEM, LIST)
+
+
+class _Provider:
+    """As much of a provider as a fault can spoil here."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def create_tenant(self, plan: Any) -> TenantFacts:
+        return TenantFacts(f"http://fake/realms/wi-{self._name}", {})
+
 
 Leak = Callable[["FakeScratch", Credential, str], bool]
 
@@ -57,6 +70,7 @@ class FakeScratch:
     changes: dict[str, int] = field(default_factory=dict)
     wire: _Wire = field(default_factory=_Wire)
     clock: _Clock = field(default_factory=_Clock)
+    plant: Any = field(default_factory=installation.Plant)
     surface: Any = None
     minted: dict[str, int] = field(default_factory=dict)
     secret: str = ""
@@ -81,7 +95,7 @@ class FakeScratch:
         return {
             "id": name,
             "tenant": f"wi-{name}",
-            "issuer": f"http://fake/realms/wi-{name}",
+            "issuer": self.plant.mutate(_Provider(name)).create_tenant(None).issuer,
             "handle": f"handle of {name}",
             "users": ["u"],
             "client": {"secret": self.secret or name},
@@ -95,6 +109,9 @@ class FakeScratch:
             self.living.discard(lease if isinstance(lease, str) else lease["id"])
             if isinstance(lease, str):
                 return
+
+    def abandon(self) -> None:
+        self.living.clear()
 
     def kill_provider(self) -> None:
         self.restarts += 1

@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 import pytest
 
-from warminfra.core.audit import AuditSurface, Cell, Credential
+from warminfra.core.audit import AuditSurface, Cell
 from warminfra.core.models import JsonObject
 
 Lease = Callable[[], JsonObject]
@@ -53,10 +53,10 @@ class AuditSurfaceConformance:
         """In some cell it is told from a forged one: else nothing that it is tried on proves
         anything."""
         taken = lease()
-        minted = surface.mint(taken)
-        assert len({credential.kind for credential in minted}) == len(minted)
-        deaf = [one.kind for one in minted if not _works_somewhere(surface, one, taken)]
+        kinds = [credential.kind for credential in surface.mint(taken)]
+        deaf = [kind for kind in kinds if not _works_somewhere(surface, kind, taken)]
         release(taken)
+        assert len(set(kinds)) == len(kinds)
         assert deaf == []
 
     def test_two_forged_ones_are_answered_alike(
@@ -141,8 +141,12 @@ class AuditSurfaceConformance:
         release(taken)
 
 
-def _works_somewhere(surface: AuditSurface, credential: Credential, lease: JsonObject) -> bool:
-    """Say whether an owner's attempt is told from a forged one; what ends the lease comes last."""
+def _works_somewhere(surface: AuditSurface, kind: str, lease: JsonObject) -> bool:
+    """Say whether an owner's attempt is told from a forged one.
+
+    It is minted anew, for what was tried before may have ended the session; reading comes first.
+    """
+    (credential,) = (one for one in surface.mint(lease) if one.kind == kind)
 
     def works(cell: Cell) -> bool:
         twin = surface.again(credential, lease) if credential.one_shot else credential

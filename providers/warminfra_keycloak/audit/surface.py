@@ -257,7 +257,10 @@ class KeycloakSurface:
         return self._admin.get(path, timeout=SLOW_TIMEOUT).json()
 
     def _at_app(self, credential: Credential, place: Target) -> Reply:
-        keys = self._http.get(f"{place.oidc}/certs").json()["keys"]
+        published = self._http.get(f"{place.oidc}/certs")
+        if published.status_code != httpx.codes.OK:
+            return canonical(published)  # a dead realm has none, and an app of it takes nothing
+        keys = published.json()["keys"]
         issuer = f"{self._base}/realms/{place.realm}"
         taken = jose.accepts(credential.value.reveal(), keys, issuer, self.same_issuer)
         return Reply(200, "taken") if taken else Reply(401, "not taken")
