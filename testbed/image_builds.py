@@ -24,6 +24,7 @@ from pathlib import Path
 from testbed.engine import Engine, held
 from testbed.places import GATE_ADDRESS
 from testbed.registry import Registry
+from warminfra_keycloak.archive import obtain_archive
 
 FOLDER = Path(__file__).resolve().parent / "images"
 SUITE = "bookworm"
@@ -34,12 +35,13 @@ _EMPTIED = ("var/cache/apt", "var/lib/apt/lists", "var/log", "usr/share/doc", "u
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One version of one image. `fetched` are files of the cache that its context needs too."""
+    """One version of one image."""
 
     name: str
     version: str
     arguments: Mapping[str, str]
-    fetched: tuple[str, ...] = ()
+    adds: tuple[Path, ...] = ()
+    """Files and folders beside its own that its context holds too."""
 
     @property
     def reference(self) -> str:
@@ -53,11 +55,12 @@ class Image:
     def key(self) -> str:
         """Return the digest of what it is made from."""
         found = hashlib.sha256(f"{SUITE} {self.version} {sorted(self.arguments.items())}".encode())
-        found.update(repr(self.fetched).encode())
-        for path in sorted(self.folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                found.update(f"{path.relative_to(self.folder)} {path.stat().st_mode}\n".encode())
-                found.update(path.read_bytes())
+        for top in (self.folder, *self.adds):
+            for path in sorted([top, *top.rglob("*")]):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    name = path.relative_to(top.parent)
+                    found.update(f"{name} {path.stat().st_mode & 0o111:o}\n".encode())
+                    found.update(path.read_bytes())
         return f"made-from-{found.hexdigest()[:32]}"
 
 
@@ -66,7 +69,8 @@ def images(names: Iterable[str] = ()) -> Iterator[Image]:
     for name in sorted(names) or sorted(path.parent.name for path in FOLDER.glob("*/image.toml")):
         told = tomllib.loads((FOLDER / name / "image.toml").read_text())
         for version, arguments in told["versions"].items():
-            yield Image(name, version, arguments, tuple(told.get("fetched", ())))
+            adds = tuple(FOLDER.parent / path for path in told.get("adds", ()))
+            yield Image(name, version, arguments, adds)
 
 
 def build(engine: Engine, registry: Registry, names: Iterable[str] = ()) -> list[Image]:
@@ -84,9 +88,15 @@ def build(engine: Engine, registry: Registry, names: Iterable[str] = ()) -> list
 def _build(engine: Engine, registry: Registry, image: Image, tag: str) -> None:
     with tempfile.TemporaryDirectory(prefix="warminfra-image-") as scratch:
         context = Path(scratch) / "context"
-        shutil.copytree(image.folder, context, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in image.fetched:
-            shutil.copy(fetch(name), context / name)
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(image.folder, context, ignore=skipped)
+        for path in image.adds:
+            if path.is_dir():
+                shutil.copytree(path, context / path.name, ignore=skipped)
+            else:
+                shutil.copy(path, context)
+        if image.name == "keycloak":
+            _add_distribution(context, image)
         arguments = {"VERSION": image.version, **image.arguments, "BASE": base(engine, registry)}
         engine.run(
             *("build", "--quiet", "--network", "host", "--tag", tag),
@@ -125,9 +135,19 @@ def base(engine: Engine, registry: Registry) -> str:
     return tag
 
 
-def fetch(name: str) -> Path:
-    """Return a file of the cache by its name. Raises `RuntimeError` if nobody knows it."""
-    raise RuntimeError(f"{name}: nobody knows where to get it")
+def _add_distribution(context: Path, image: Image) -> None:
+    """Lay the official archive into the context, checked by its digest."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    archive = obtain_archive(
+        version=image.version,
+        sha256=image.arguments["SHA256"],
+        configured="",
+        offline=False,
+        cache=Path(cache) / "warminfra" / "downloads",
+        environ=os.environ,
+        progress=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    shutil.copy(archive, context / f"keycloak-{image.version}.tar.gz")
 
 
 def main(names: list[str]) -> None:

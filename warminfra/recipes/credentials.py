@@ -9,9 +9,11 @@ from warminfra.core.secret import MASK
 
 _NAME = re.compile(
     r"(?i)(passw(or)?d|passphrase|secret|token|api_?key|private_?key|credential|basicauth\.users"
-    r"|_pass$|_pw$|_dsn$)"
+    r"|pass$|pwd$|_pw$|_dsn$)"
 )
-_HARMLESS = re.compile(r"(?i)(_version|_file|_path|_length|_url|_name|_enabled?|_ttl|_expir\w*)$")
+_HARMLESS = re.compile(
+    r"(?i)(_version|_file|_path|_length|_url|_endpoint|_name|_username|_enabled?|_ttl|_expir\w*)$"
+)
 _IN_URL = re.compile(r"(?<=://)([^\s/@:]*):([^\s/@]+)(?=@)")
 _WORDS = frozenset(
     {"", "true", "false", "yes", "no", "on", "off", "none", "null", "0", "1", "v1", "default"}

@@ -1,9 +1,11 @@
-"""Starts the stand-in: one process, threads, SQLite, on 127.0.0.1.
+"""Starts the stand-in: one process, threads, on 127.0.0.1 unless told otherwise.
 
     python app.py --port 8123 [--data-dir DIR]
 
 Everything about the identity server comes from the environment, under django-lasuite's names. The
-line `listening on URL` on stdout means that it answers.
+database is SQLite, or PostgreSQL if `DB_HOST` is set; sessions lie in it, or in Redis if there is a
+`REDIS_URL`. Any variable may come from a file instead (`…_FILE`). The line `listening on URL` on
+stdout means that it answers.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import secrets
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +60,9 @@ def settings_from(environ: dict[str, str], data_dir: Path) -> dict[str, Any]:
         "LOGOUT_REDIRECT_URL": environ.get("LOGOUT_REDIRECT_URL", "/"),
         "AUTHENTICATION_BACKENDS": ["lasuite.oidc_login.backends.OIDCAuthenticationBackend"],
         "AUTH_USER_MODEL": "standin.User",
-        "SECRET_KEY": secrets.token_urlsafe(32),
-        "ALLOWED_HOSTS": ["*"],  # bound to loopback; the run's domain is not known here
+        "SECRET_KEY": environ.get("DJANGO_SECRET_KEY") or secrets.token_urlsafe(32),
+        "ALLOWED_HOSTS": ["*"],  # bound to loopback, or behind a proxy that knows its domains
+        "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
         "ROOT_URLCONF": "standin.urls",
         "INSTALLED_APPS": [
             "django.contrib.auth",
@@ -75,13 +79,8 @@ def settings_from(environ: dict[str, str], data_dir: Path) -> dict[str, Any]:
         "TEMPLATES": [
             {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
         ],
-        "DATABASES": {
-            "default": {
-                "ENGINE": "django.db.backends.sqlite3",
-                "NAME": data_dir / "standin.sqlite3",
-                "OPTIONS": {"timeout": 10, "transaction_mode": "IMMEDIATE"},
-            }
-        },
+        "DATABASES": {"default": database_from(environ, data_dir)},
+        **sessions_from(environ),
         # Tables straight from the models: there is no older version to migrate from.
         "MIGRATION_MODULES": dict.fromkeys(("auth", "contenttypes", "sessions", "standin")),
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
@@ -90,27 +89,78 @@ def settings_from(environ: dict[str, str], data_dir: Path) -> dict[str, Any]:
     }
 
 
+def database_from(environ: dict[str, str], data_dir: Path) -> dict[str, Any]:
+    """Return Django's settings of the database."""
+    if environ.get("DB_HOST"):
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": environ["DB_HOST"],
+            **{name: environ.get(f"DB_{name}", "") for name in ("NAME", "USER", "PASSWORD")},
+        }
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": data_dir / "standin.sqlite3",
+        "OPTIONS": {"timeout": 10, "transaction_mode": "IMMEDIATE"},
+    }
+
+
+def sessions_from(environ: dict[str, str]) -> dict[str, Any]:
+    """Return Django's settings of cache and sessions where there is a Redis."""
+    if not environ.get("REDIS_URL"):
+        return {}
+    backend = "django.core.cache.backends.redis.RedisCache"
+    return {
+        "CACHES": {"default": {"BACKEND": backend, "LOCATION": environ["REDIS_URL"]}},
+        "SESSION_ENGINE": "django.contrib.sessions.backends.cache",
+    }
+
+
+def with_files(environ: dict[str, str]) -> dict[str, str]:
+    """Return the environment with each `NAME_FILE` read into `NAME`."""
+    found = dict(environ)
+    for name, path in environ.items():
+        if name.endswith("_FILE") and path.startswith("/run/secrets/"):
+            found[name.removesuffix("_FILE")] = Path(path).read_text().strip()
+    return found
+
+
+def migrate(patience: float) -> None:
+    """Make the tables; a database that is not up yet is waited for."""
+    from django.core.management import call_command
+    from django.db.utils import OperationalError
+
+    until = time.monotonic() + patience
+    while True:
+        try:
+            call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
+            return
+        except OperationalError as error:
+            if time.monotonic() > until:
+                sys.exit(f"no database: {type(error).__name__}")
+            time.sleep(0.5)
+
+
 def main() -> None:
     """Parse the command line, make the tables, serve until told to stop."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 0))
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("DATA_DIR"))
+    parser.add_argument("--host", default="127.0.0.1")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="lasuite-docs-") as temporary:
-        serve(options.port, options.data_dir or Path(temporary))
+        serve(options.host, options.port, options.data_dir or Path(temporary))
 
 
-def serve(port: int, data_dir: Path) -> None:
-    """Serve on 127.0.0.1 until SIGTERM or SIGINT."""
+def serve(host: str, port: int, data_dir: Path) -> None:
+    """Serve until SIGTERM or SIGINT."""
     import django
     from django.conf import settings
 
     sys.path.insert(0, str(HERE))
-    settings.configure(**settings_from(dict(os.environ), data_dir))
+    settings.configure(**settings_from(with_files(dict(os.environ)), data_dir))
     django.setup()
 
-    from django.core.management import call_command
     from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
     from django.core.wsgi import get_wsgi_application
 
@@ -121,14 +171,14 @@ def serve(port: int, data_dir: Path) -> None:
             return
 
     data_dir.mkdir(parents=True, exist_ok=True)
-    call_command("migrate", run_syncdb=True, verbosity=0, interactive=False)
+    migrate(60.0 if os.environ.get("DB_HOST") else 0.0)
     try:
-        server = ThreadedWSGIServer(("127.0.0.1", port), Quiet, connections_override={})
+        server = ThreadedWSGIServer((host, port), Quiet, connections_override={})
     except OSError as error:
-        sys.exit(f"cannot listen on 127.0.0.1:{port}: {error.strerror}")
+        sys.exit(f"cannot listen on {host}:{port}: {error.strerror}")
     server.daemon_threads = True
     server.set_app(get_wsgi_application())
-    print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)
+    print(f"listening on http://{host}:{server.server_port}", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
