@@ -50,16 +50,18 @@ def read_version(
     domain: str | None = None,
     tag: str = "",
     commit: str = "",
+    before: bool = False,
     by_engine: bool = True,
 ) -> RecipeVersion:
     """Return the recipe version in `folder`.
 
     `env` is the text of the app's `.env`; without one the recipe's sample stands for it. `stack`
-    and `domain` are the run's. With `by_engine` the engine's client merges, if there is one.
+    and `domain` are the run's. `before`: it is what an upgrade starts from. With `by_engine` the
+    engine's client merges, if there is one.
     Raises `RecipeInvalid` with all faults at once.
     """
     folder = folder.resolve()
-    reading = Reading(folder, shown or str(folder))
+    reading = Reading(folder, shown or str(folder), before=before)
     sample, app = _variables(reading, env, env_file)
     exported = _exported(reading)
     stack = stack or app.values_by_name().get("STACK_NAME") or STACK

@@ -71,6 +71,8 @@ def chosen_files(
         path = (reading.folder / name).resolve()
         if not path.is_relative_to(reading.folder):
             reading.fault(place, f"COMPOSE_FILE: {name!r} leads out of the recipe")
+        elif not path.is_file() and reading.before and name != DEFAULT:
+            reading.remarks.append(Remark(place, f"COMPOSE_FILE: {name} is not there yet"))
         elif not path.is_file():
             reading.fault(place, f"COMPOSE_FILE: {name} is not there; {nearest(name, there)}")
         else:

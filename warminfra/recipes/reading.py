@@ -14,6 +14,8 @@ class Reading:
 
     folder: Path
     shown: str
+    before: bool = False
+    """It is the version before: the app's environment may name overlays that came later."""
     faults: list[Remark] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
 

@@ -67,6 +67,7 @@ def read_folder(
                     env=env,
                     tag=before,
                     commit=commit,
+                    before=True,
                     **options,  # type: ignore[arg-type]
                 )
         except RecipeInvalid as error:
