@@ -19,6 +19,7 @@ from benchmarks import (
     audit,
     burst,
     growth,
+    images,
     lease,
     login,
     on_demand,
@@ -47,6 +48,8 @@ ALONE: dict[str, Callable[[bool], Result]] = {
     "warm": warm.run,
     "audit": audit.run,
     "replacement": replacement.run,
+    "images": images.run,
+    "deploy": images.run_deploy,
 }
 """Run on an installation of their own."""
 

@@ -20,6 +20,9 @@ from warminfra.instances.processes import SystemProcesses, end, process_ref, rea
 START_PATIENCE = 60.0
 STOP_PATIENCE = 60.0
 
+_children: list[subprocess.Popen[bytes]] = []
+"""Those that this process started: Python warns of a child that runs and is forgotten."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -61,6 +64,7 @@ class Server:
                 start_new_session=True,
                 cwd="/",
             )
+        _children.append(child)
         ref = process_ref(child.pid)
         if ref is not None:  # else it has ended already, which is told below
             write_private(self._pid_file, json.dumps([ref.pid, ref.start]))

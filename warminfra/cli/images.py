@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,9 @@ from warminfra.cli.output import DryRun, Output, Plain, Yes, as_json, emit, tabl
 from warminfra.cli.warm_images import Recipe, Warm, opened, pull_bar
 from warminfra.core.errors import NotFound, Unreachable
 from warminfra.core.models import JsonObject
+
+if TYPE_CHECKING:
+    from warminfra.recipes.model import RecipeFolder
 
 RecipeOption = Annotated[
     str, typer.Option("--recipe", help="An enrolled recipe.", autocompletion=recipe_names)
@@ -283,11 +287,35 @@ def prune(
         emit(f"{freed / 2**20:.1f} MiB {'would be ' if dry_run else ''}freed")
 
 
-def engine_answers(warm: Warm) -> bool:
-    """Say whether there is an engine at all: a node without one has no images to warm."""
+def warm_enrolled(
+    name: str, folder: Path, read: RecipeFolder, *, update: bool
+) -> list[JsonObject]:
+    """Lock and pull the images of a recipe that was enrolled just now; return what was pulled.
+
+    A node without an engine keeps none, and says so.
+    """
+    with opened() as warm:
+        if not _answers(warm):
+            return []
+        return warm_up(warm, replace(warm.recipe(name, folder), given=read), update=update)
+
+
+def free_unenrolled(name: str) -> list[JsonObject]:
+    """Remove what only that recipe needs; return what went."""
+    from warminfra.images.retention import release
+
+    with opened() as warm:
+        if not warm.store.read().of(name) or not _answers(warm):
+            return []
+        gone = release(warm.engine, warm.store, name)
+    return [{"name": c.entry.name, "bytes": c.freed} for c in gone]
+
+
+def _answers(warm: Warm) -> bool:
     try:
         warm.engine.facts()
-    except Unreachable:
+    except Unreachable as error:
+        session.say(f"warminfra: no images are warmed: {error.message}")
         return False
     return True
 

@@ -36,12 +36,16 @@ def mirror(
     install adds it to registry-mirrors in the engine's daemon.json and has the engine read that
     again; uninstall takes out that one entry. An engine asks it for its default registry alone.
     """
-    from warminfra.images.mirror import EngineConfiguration, await_mirrors
+    from warminfra.images.mirror import EngineConfiguration
 
     settings = session.loaded().settings
     found = mirror_of(settings)
-    engine = EngineConfiguration(settings.engine.config_file, settings.engine.pid_file)
     with opened() as warm:
+        engine = EngineConfiguration(
+            settings.engine.config_file,
+            settings.engine.pid_file,
+            lambda: warm.engine.facts().mirrors,
+        )
         if action is Action.START:
             found.start()
         elif action is Action.STOP:
@@ -49,12 +53,10 @@ def mirror(
         elif action is Action.INSTALL:
             session.confirm(f"add {found.url} to {engine.file} and reload the engine", yes=yes)
             found.start()
-            if engine.install(found.url):
-                await_mirrors(lambda: warm.engine.facts().mirrors, found.url, there=True)
+            engine.install(found.url)
         elif action is Action.UNINSTALL:
             session.confirm(f"take {found.url} out of {engine.file} and reload", yes=yes)
-            if engine.uninstall(found.url):
-                await_mirrors(lambda: warm.engine.facts().mirrors, found.url, there=False)
+            engine.uninstall(found.url)
         used = found.url in [url.rstrip("/") for url in warm.engine.facts().mirrors]
     pid = found.pid()
     if form is Plain.JSON:

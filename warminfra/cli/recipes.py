@@ -13,6 +13,7 @@ import typer
 
 from warminfra.cli import session
 from warminfra.cli.completion import recipe_names
+from warminfra.cli.images import free_unenrolled, warm_enrolled
 from warminfra.cli.output import DryRun, Output, Plain, Yes, as_json, emit, table
 from warminfra.core.errors import NotFound
 from warminfra.core.models import JsonObject
@@ -40,9 +41,18 @@ def enroll(
         int | None, typer.Option("--pool-max", min=0, help="Most ready tenants.")
     ] = None,
     app_env: AppEnv = None,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="Lock, pull and pin its images.")
+    ] = True,
+    update: Annotated[
+        bool, typer.Option("--update", help="Take what its tags mean now, where they have moved.")
+    ] = False,
     form: Output = Plain.HUMAN,
 ) -> None:
-    """Read and check a recipe, and fill its pool. Again after a change of the recipe."""
+    """Read and check a recipe, fill its pool, bring its images here. Again after a change of it.
+
+    Safe to interrupt: the next call does what is left.
+    """
     from warminfra.recipes import recipe_name
 
     folder = path or Path(recipe)
@@ -53,13 +63,15 @@ def enroll(
             session.say(f"warminfra: {line}")
     with session.client(admin=True) as client:
         row = client.enroll(name, folder.resolve(), pool_min=pool_min, pool_max=pool_max)
+    pulled = warm_enrolled(name, folder, stack, update=update) if images and stack else []
     if form is Plain.JSON:
-        emit(as_json(row))
+        emit(as_json({**row, "pulled": pulled}))
         return
     for line in row["dropped"]:
         session.say(f"warminfra: left out of the realm file: {line}")
     changed = "enrolled" if row["changed"] else "enrolled as before"
-    emit(f"{name}: {changed}; {row['mode']}: {row['mode_reason']}")
+    warm = f"; {len(pulled)} images pulled" if pulled else ""
+    emit(f"{name}: {changed}; {row['mode']}: {row['mode_reason']}{warm}")
 
 
 def check(folder: Path, name: str, app_env: Path | None) -> RecipeFolder | None:
@@ -212,8 +224,11 @@ def unenroll(
             emit(f"would {what}")
             return
         session.confirm(what, yes=yes)
+        freed = free_unenrolled(recipe)  # first: what is forgotten cannot be called again
         done = client.unenroll(recipe)
     if form is Plain.JSON:
-        emit(as_json({"schema": "warminfra.unenrolled/v1", **done}))
-    else:
-        emit(f"{recipe}: forgotten; {done['retired']} tenants are being removed")
+        emit(as_json({"schema": "warminfra.unenrolled/v1", **done, "freed": freed}))
+        return
+    room = sum(int(row["bytes"]) for row in freed) / 2**20
+    images = f"; {len(freed)} images removed, {room:.1f} MiB" if freed else ""
+    emit(f"{recipe}: forgotten; {done['retired']} tenants are being removed{images}")

@@ -31,13 +31,15 @@ class Recipe:
     name: str
     folder: Path
     lock_file: Path
+    given: RecipeFolder | None = None
+    """What its files say, if they were read already."""
 
     @cached_property
     def read(self) -> RecipeFolder:
         """Return what its files say. Raises `RecipeInvalid`."""
-        from warminfra.recipes.versions import read_folder
+        from warminfra.recipes import read_folder
 
-        return read_folder(self.folder, self.name)
+        return self.given or read_folder(self.folder, self.name)
 
     @property
     def wanted(self) -> list[Wanted]:

@@ -162,10 +162,14 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class EngineConfiguration:
-    """The engine's `daemon.json`, in which it names its mirrors, and how it is told to look."""
+    """The engine's `daemon.json`, in which it names its mirrors, and how it is told to look.
+
+    `mirrors` asks the engine which ones it has: a change is done when it says so.
+    """
 
     file: Path
     pid_file: Path
+    mirrors: Callable[[], tuple[str, ...]]
 
     def install(self, url: str) -> bool:
         """Name the mirror first of all and have the engine look; False if it was there already."""
@@ -174,6 +178,7 @@ class EngineConfiguration:
         if _same(url) in map(_same, mirrors):
             return False
         self._write({**settings, _MIRRORS: [url, *mirrors]})
+        self._reload(url, there=True)
         return True
 
     def uninstall(self, url: str) -> bool:
@@ -183,8 +188,12 @@ class EngineConfiguration:
         left = [other for other in mirrors if _same(other) != _same(url)]
         if left == mirrors:
             return False
-        kept = {key: value for key, value in settings.items() if key != _MIRRORS}
-        self._write({**kept, **({_MIRRORS: left} if left else {})})
+        # An engine that reads its file again changes only what is named there: a list that is left
+        # out stays what it was. So it reads an empty one first.
+        self._write({**settings, _MIRRORS: left})
+        self._reload(url, there=False)
+        if not left:
+            self._write({key: value for key, value in settings.items() if key != _MIRRORS})
         return True
 
     def _read(self) -> dict[str, Any]:
@@ -202,6 +211,9 @@ class EngineConfiguration:
         mode = self.file.stat().st_mode & 0o777 if self.file.exists() else 0o644
         write_private(self.file, json.dumps(settings, indent=2) + "\n")
         self.file.chmod(mode)
+
+    def _reload(self, url: str, *, there: bool) -> None:
+        """Have the engine look, and wait until it has, or has no more, the mirror."""
         try:
             os.kill(int(self.pid_file.read_text()), signal.SIGHUP)
         except (OSError, ValueError) as error:
@@ -209,15 +221,11 @@ class EngineConfiguration:
                 f"{self.file} is written, but no engine was told: {self.pid_file}: {error}",
                 hint="restart the engine, or set engine.pid_file",
             ) from None
-
-
-def await_mirrors(mirrors: Callable[[], tuple[str, ...]], url: str, *, there: bool) -> None:
-    """Wait until the engine says that it has, or has no more, the mirror."""
-    deadline = time.monotonic() + STOP_PATIENCE
-    while (_same(url) in map(_same, mirrors())) is not there:
-        if time.monotonic() > deadline:
-            raise NoCapacity("the engine did not take the change", hint="see its log")
-        time.sleep(0.05)
+        deadline = time.monotonic() + STOP_PATIENCE
+        while (_same(url) in map(_same, self.mirrors())) is not there:
+            if time.monotonic() > deadline:
+                raise NoCapacity("the engine did not take the change", hint="see its log")
+            time.sleep(0.05)
 
 
 def _same(url: str) -> str:
