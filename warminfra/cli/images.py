@@ -287,9 +287,7 @@ def prune(
         emit(f"{freed / 2**20:.1f} MiB {'would be ' if dry_run else ''}freed")
 
 
-def warm_enrolled(
-    name: str, folder: Path, read: RecipeFolder, *, update: bool
-) -> list[JsonObject]:
+def warm_enrolled(name: str, folder: Path, read: RecipeFolder, *, update: bool) -> list[JsonObject]:
     """Lock and pull the images of a recipe that was enrolled just now; return what was pulled.
 
     A node without an engine keeps none, and says so.
