@@ -84,6 +84,8 @@ class Audit:
     events: list[Event] = field(default_factory=list)
     examples: list[Counterexample] = field(default_factory=list)
     """What was found, and shown once more on a virgin server."""
+    known: frozenset[tuple[str, str, str]] = frozenset()
+    """Every (cell, target, time) that there is to try."""
     inventory: dict[str, list[str]] = field(default_factory=dict)
     features: frozenset[str] = frozenset()
     lease_class: str = ""
@@ -118,6 +120,7 @@ class Audit:
             checks=() if self.self_test else tuple(check.name for check in CHECKS),
             confirmed=frozenset(example.finding.name for example in self.examples),
             accepted=self.accepted,
+            known=self.known,
         )
 
     # ------------------------------------------------------------ parts
@@ -141,10 +144,8 @@ class Audit:
         self.inventory = {
             kind: sorted(things) for kind, things in server.surface.inventory().items()
         }
-        world = World(server, self._emit)
-        party = world.attacker()
-        self._emit(Known(known_cells(server.surface, party, self.profile.times)))
-        server.release(party.lease)
+        self.known = known_cells(server.surface, self.profile.times)
+        self._emit(Known(len(self.known)))
 
     def _check(self, server: Scratch, check: Check) -> None:
         self._phase(f"check: {check.name}")

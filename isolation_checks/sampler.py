@@ -29,7 +29,7 @@ from isolation_checks.steps import (
     TRY,
     Step,
 )
-from isolation_checks.world import Party, World
+from isolation_checks.world import World
 from warminfra.core.audit import AuditSurface, Cell
 
 TRIES = (4, 12)
@@ -143,11 +143,13 @@ def places(cell: Cell, when: str) -> list[str]:
     return ["B", MASTER] if when == ALIVE else ["B", MASTER, OWN]
 
 
-def known_cells(surface: AuditSurface, party: Party, times: Sequence[str]) -> int:
-    """Return how many (cell, target, time) there are for what the party has."""
-    kinds = {credential.kind for credential in party.credentials}
-    return sum(
-        len(places(cell, when)) for kind in kinds for cell in surface.cells(kind) for when in times
+def known_cells(surface: AuditSurface, times: Sequence[str]) -> frozenset[tuple[str, str, str]]:
+    """Return every (cell, target, time) that there is to try."""
+    return frozenset(
+        (str(cell), place, when)
+        for cell in surface.known_cells()
+        for when in times
+        for place in places(cell, when)
     )
 
 

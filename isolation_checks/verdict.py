@@ -16,7 +16,6 @@ from isolation_checks.events import (
     Checked,
     Event,
     Finding,
-    Known,
     Planted,
     Program,
     Tried,
@@ -52,6 +51,7 @@ def judge(
     confirmed: frozenset[str],
     accepted: frozenset[str],
     checks: Sequence[str] = (),
+    known: frozenset[tuple[str, str, str]] = frozenset(),
 ) -> Outcome:
     """Return the outcome of an audit that told `events`; `planned` programs, `checks` by name."""
     findings = tuple(event for event in events if isinstance(event, Finding))
@@ -100,8 +100,8 @@ def judge(
         not_covered=tuple(channel for channel in CHANNELS if channel not in covered),
         programs=len(programs),
         bound=bound(len(programs)) if len(clean) == len(programs) else 1.0,
-        cells_tried=len({(one.cell, one.target, one.when) for one in tried} - _own(tried)),
-        cells_known=sum(event.cells for event in events if isinstance(event, Known)),
+        cells_tried=len(known & {(one.cell, one.target, one.when) for one in tried}),
+        cells_known=len(known),
         mutants=planted,
     )
 
@@ -110,8 +110,3 @@ def _covered(checked: Sequence[Checked], planted: Sequence[Planted]) -> tuple[st
     ran = {channel for check in checked if check.controls for channel in check.channels}
     fired = {mutant.channel for mutant in planted if mutant.killed_by}
     return tuple(channel for channel in CHANNELS if channel in ran & fired)
-
-
-def _own(tried: Sequence[Tried]) -> set[tuple[str, str, str]]:
-    """Return the positive controls: a credential at its owner is no attack."""
-    return {(one.cell, one.target, one.when) for one in tried if one.target == "owner"}

@@ -146,6 +146,9 @@ class FakeScratch:
     def never_valid(self, credential: Credential) -> Credential:
         return Credential(credential.kind, credential.tenant, Secret("forged"))
 
+    def known_cells(self) -> list[Cell]:
+        return list(CELLS)
+
     def cells(self, kind: str) -> list[Cell]:
         return [cell for cell in CELLS if cell.kind == kind]
 
