@@ -139,7 +139,7 @@ class Stage:
         cell, when = _cell_of(step), self.times[step.who]
         credential = _of_kind(party.credentials, cell.kind)
         if credential.one_shot and when == ALIVE:
-            credential = self.world.scratch.surface.again(credential, party.lease)
+            credential = self._twin(step.who, credential)
         self.world.when = when
         trace = self.world.crosses(cell, credential, self._place(party, step), step.where)
         self.world.when = ALIVE
@@ -153,6 +153,15 @@ class Stage:
                 )
             )
         return trace
+
+    def _twin(self, name: str, credential: Credential) -> Credential:
+        """Return a fresh one. What was tried may have ended its own session: then log in anew."""
+        party = self.parties[name]
+        try:
+            return self.world.scratch.surface.again(credential, party.lease)
+        except Unreachable:
+            self._mint(name, party.lease)
+            return _of_kind(self.parties[name].credentials, credential.kind)
 
     def _place(self, party: Party, step: Step) -> JsonObject | None:
         if step.where in (MASTER, SERVER):

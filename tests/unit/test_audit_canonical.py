@@ -9,6 +9,7 @@ import pytest
 
 from warminfra.core.audit import Reply
 from warminfra_keycloak.audit.canonical import canonical
+from warminfra_keycloak.audit.surface import settled
 
 REQUEST = httpx.Request("GET", "http://127.0.0.1/")
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
@@ -78,3 +79,11 @@ def test_names_of_tenants_are_counted_before_they_are_hidden() -> None:
     listed = of(200, body=[{"realm": ONE}, {"realm": TWO}])
     assert listed.mentions == {ONE, TWO}
     assert ONE not in listed.text
+
+
+def test_the_order_of_a_list_is_no_change_and_its_content_is() -> None:
+    """Keycloak lists sets, nested ones too, in whatever order its cache has them."""
+    one = {"clients": [{"mappers": [{"name": "a"}, {"name": "b"}]}, {"mappers": []}]}
+    other = {"clients": [{"mappers": []}, {"mappers": [{"name": "b"}, {"name": "a"}]}]}
+    less = {"clients": [{"mappers": []}, {"mappers": [{"name": "b"}]}]}
+    assert settled(one) == settled(other) != settled(less)

@@ -207,7 +207,7 @@ class KeycloakSurface:
             "components": _sorted(self._get(URL_ADMIN_COMPONENTS, realm)),
             "sessions": _sorted(self._get(URL_ADMIN_CLIENT_SESSION_STATS, realm)),
         }
-        return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(settled(state), sort_keys=True).encode()).hexdigest()
 
     def roles(self, lease: JsonObject) -> Mapping[str, frozenset[str]]:
         """Return the roles in the token of each user, without the defaults of any realm."""
@@ -311,6 +311,15 @@ class KeycloakSurface:
                 client,
             ),
         ]
+
+
+def settled(found: Any) -> Any:
+    """Return what was found with every list in one order: they are sets, and come in any."""
+    if isinstance(found, dict):
+        return {name: settled(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return _sorted([settled(value) for value in found])
+    return found
 
 
 def realm_of(lease: JsonObject) -> str:
