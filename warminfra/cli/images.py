@@ -98,9 +98,9 @@ def lock(
     from warminfra.images.resolve import resolve
 
     with opened() as warm:
-        found = warm.recipe(recipe, path)
+        registry, found = warm.registry, warm.recipe(recipe, path)
         before = found.lock
-        after = resolve(found.name, found.wanted, warm.registry, None if update else before)
+        after = resolve(found.name, found.wanted, registry, None if update else before)
     changed = changes(before, after)
     if form is Plain.JSON:
         rows = [
@@ -173,12 +173,12 @@ def warm_up(
     from warminfra.images.lock import changes, write_lock
     from warminfra.images.resolve import refuse_drift, resolve
 
-    before = recipe.lock
-    after = resolve(recipe.name, recipe.wanted, warm.registry, None if update else before)
+    registry, before = warm.registry, recipe.lock
+    after = resolve(recipe.name, recipe.wanted, registry, None if update else before)
     for change in changes(before, after) if before else ():
         session.say(f"warminfra: lock: {change}")
     if not update:
-        refuse_drift(after, warm.registry)
+        refuse_drift(after, registry)
     if before is None or before.to_json() != after.to_json():
         write_lock(recipe.lock_file, after)
     deadline = warm.settings.images.deadline.total_seconds() if limit is None else limit
@@ -217,11 +217,11 @@ def verify(
     from warminfra.images.warmth import look
 
     with opened() as warm:
-        found = warm.recipe(recipe, path)
+        registry, found = warm.registry, warm.recipe(recipe, path)
         if stack:
             rows = _ran(warm, found, stack)
         else:
-            looked = look(found.wanted, found.lock, warm.engine, warm.registry, warm.store)
+            looked = look(found.wanted, found.lock, warm.engine, registry, warm.store)
             rows = [asdict(row) for row in looked]
     good = all(row["same"] if stack else row["warm"] for row in rows)
     if form is Plain.JSON:

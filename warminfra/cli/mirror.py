@@ -9,7 +9,8 @@ import typer
 
 from warminfra.cli import session
 from warminfra.cli.output import Output, Plain, Yes, as_json, emit
-from warminfra.cli.warm_images import opened
+from warminfra.cli.warm_images import Warm, opened
+from warminfra.core.errors import Unreachable
 
 if TYPE_CHECKING:
     from warminfra.config.settings import Settings
@@ -57,7 +58,7 @@ def mirror(
         elif action is Action.UNINSTALL:
             session.confirm(f"take {found.url} out of {engine.file} and reload", yes=yes)
             engine.uninstall(found.url)
-        used = found.url in [url.rstrip("/") for url in warm.engine.facts().mirrors]
+        used = _asked_by_engine(warm, found.url)
     pid = found.pid()
     if form is Plain.JSON:
         document = {"url": found.url, "upstream": found.upstream, "pid": pid}
@@ -68,6 +69,13 @@ def mirror(
     emit(f"mirror {found.url} of {found.upstream or 'nothing'} {runs}, "
          f"{found.stored() / 2**20:.1f} MiB stored; "
          f"the engine {'asks it' if used else 'does not ask it'}")  # fmt: skip
+
+
+def _asked_by_engine(warm: Warm, url: str) -> bool:
+    try:
+        return url in [mirror.rstrip("/") for mirror in warm.engine.facts().mirrors]
+    except Unreachable:
+        return False
 
 
 def mirror_of(settings: Settings) -> Mirror:

@@ -31,24 +31,44 @@ def connect(host: str, *, timeout: int = CALL_TIMEOUT) -> APIClient:
 
     Raises `Unreachable` if docker-py is not installed or the engine does not answer.
     """
-    try:
-        from docker import APIClient
-    except ImportError:
-        raise Unreachable(
-            "docker-py is not installed, so no engine can be used",
-            hint="pip install 'warminfra[docker]'",
-        ) from None
     with translated(host):
+        from docker import APIClient
+
         return APIClient(base_url=host, version="auto", timeout=timeout)
+
+
+class Connected:
+    """Something that talks to one engine. The connection is made at the first call."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._made: APIClient | None = None
+
+    @property
+    def _client(self) -> APIClient:
+        if self._made is None:
+            self._made = connect(self._host)
+        return self._made
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._made is not None:
+            self._made.close()
+            self._made = None
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Turn the errors of docker-py and of its connection into ours."""
-    from docker.errors import APIError, DockerException
-    from requests import RequestException
-    from urllib3.exceptions import HTTPError
-
+    try:
+        from docker.errors import APIError, DockerException
+        from requests import RequestException
+        from urllib3.exceptions import HTTPError
+    except ImportError:
+        raise Unreachable(
+            "docker-py is not installed, so no engine can be used",
+            hint="pip install 'warminfra[docker]'",
+        ) from None
     try:
         yield
     except APIError as error:

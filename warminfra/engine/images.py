@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from warminfra.core.engine import EngineFacts, LocalContainer, LocalImage, PullEvent
 from warminfra.core.errors import (
@@ -19,11 +19,8 @@ from warminfra.core.errors import (
     Unreachable,
     WarminfraError,
 )
-from warminfra.engine.connection import connect, translated
+from warminfra.engine.connection import Connected, connect, translated
 from warminfra.engine.pause import NAME, pause_archive
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7"}
 _PIN_MEMORY = 16 << 20
@@ -36,18 +33,8 @@ _NO = (
 """Words of a registry's sure no. All else in a pull may pass."""
 
 
-class DockerImages:
-    """One engine. The connection is made at the first call."""
-
-    def __init__(self, host: str) -> None:
-        self._host = host
-        self._made: APIClient | None = None
-
-    @property
-    def _client(self) -> APIClient:
-        if self._made is None:
-            self._made = connect(self._host)
-        return self._made
+class DockerImages(Connected):
+    """One engine."""
 
     def facts(self) -> EngineFacts:
         with translated(self._host):
@@ -113,10 +100,13 @@ class DockerImages:
                     decode=True,
                     auth_config=dict(credentials or {}),
                 )
-                for line in lines:
-                    if "error" in line:
-                        raise _pull_error(what, str(line["error"]))
-                    heard(_event(line))
+                told = ""
+                for line in lines:  # to its end, after an error too: then the connection is free
+                    told = told or str(line.get("error", ""))
+                    if not told:
+                        heard(_event(line))
+                if told:
+                    raise _pull_error(what, told)
         except (EngineRefused, NotFound) as error:
             raise _pull_error(what, error.message) from None
         finally:
@@ -181,11 +171,6 @@ class DockerImages:
     def unpin(self, container: str) -> None:
         with suppress(NotFound), translated(container):
             self._client.remove_container(container, force=True, v=True)
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._made is not None:
-            self._made.close()
 
 
 def layer_sizes(history: Sequence[Mapping[str, Any]], layers: int) -> tuple[int, ...]:

@@ -5,31 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from warminfra.core.engine import STACK_LABEL, RunningImage, StackKind, StackObject
 from warminfra.core.errors import NotFound, Unreachable
 from warminfra.core.secret import Secret
-from warminfra.engine.connection import connect, translated
-
-if TYPE_CHECKING:
-    from docker import APIClient
+from warminfra.engine.connection import Connected, translated
 
 _SERVICE_LABEL = "com.docker.swarm.service.name"
 
 
-class DockerStacks:
-    """One Swarm manager. The connection is made at the first call."""
-
-    def __init__(self, host: str) -> None:
-        self._host = host
-        self._made: APIClient | None = None
-
-    @property
-    def _client(self) -> APIClient:
-        if self._made is None:
-            self._made = connect(self._host)
-        return self._made
+class DockerStacks(Connected):
+    """One Swarm manager."""
 
     def ready(self) -> None:
         with translated(self._host):
@@ -96,11 +83,6 @@ class DockerStacks:
             )
             for row in services
         ]
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._made is not None:
-            self._made.close()
 
 
 def _labels(kind: StackKind, row: Mapping[str, Any]) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from warminfra.core.engine import LocalImage
 from warminfra.core.errors import Conflict
 from warminfra.core.ports import Engine
 from warminfra.images.holding import Held, Store
-from warminfra.images.pins import Pins, is_pin
+from warminfra.images.pins import Pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ def plan(engine: Engine, store: Store, budget: int) -> Plan:
     """Return what to remove so that ours fits into `budget` bytes (0: all that nobody needs)."""
     holdings = store.read()
     images = {image.id: image for image in engine.images(sizes=True)}
-    in_use = {found.image for found in engine.containers() if not is_pin(found)}
+    containers = engine.containers()
+    own_pins = {pin.id for pin in Pins(engine, store.owner()).of(containers)}
+    in_use = {found.image for found in containers if found.id not in own_pins}
     needed = {entry.image for entry in holdings.needed()}
     ours = [entry for entry in holdings.held.values() if entry.ours and entry.image in images]
     kept: dict[str, str] = {}

@@ -14,6 +14,7 @@ import pytest
 from testbed.engine import Engine, held
 from testbed.gate import Gate
 from testbed.image_builds import build
+from testbed.installation import Installation
 from testbed.registry import Registry
 
 
@@ -57,3 +58,14 @@ def web_images(engine: Engine, registry: Registry) -> tuple[str, str]:
     """References of the two versions of a small image, in the registry."""
     first, second = build(engine, registry, ["web"])
     return first.reference, second.reference
+
+
+@pytest.fixture(scope="session")
+def installation(engine: Engine) -> Iterator[Installation]:
+    """A service with a warm Keycloak that uses the engine, and looks after its images often."""
+    config = (
+        f'[engine]\nhost = "{engine.host}"\n[pool]\nmin = 2\nmax = 3\n[images]\nlook_every = "1s"\n'
+    )
+    with Installation.temporary(config=config) as made:
+        made.up()
+        yield made

@@ -37,6 +37,16 @@ def make(
     return at_gate(name, tag)
 
 
+def make_zeros(engine: Engine, registry: Registry, name: str, tag: str, size: int) -> str:
+    """Push an image with `size` zero bytes: next to nothing to download, all of it to unpack."""
+    pushed = f"{registry.address}/{name}:{tag}"
+    with tempfile.TemporaryDirectory(prefix="warminfra-image-") as scratch:
+        with open(Path(scratch) / "zeros", "wb") as file:
+            file.truncate(size)
+        _build(engine, Path(scratch), ["FROM scratch", "COPY zeros /zeros"], pushed)
+    return at_gate(name, tag)
+
+
 def make_on(
     engine: Engine, registry: Registry, base: str, name: str, tag: str, size: int = 100_000
 ) -> str:

@@ -35,18 +35,14 @@ oidc_rpcs = "{client.secret}"
 """
 
 
-@pytest.fixture(scope="module")
-def installation(engine: Engine) -> Iterator[Installation]:
-    """A service with a warm Keycloak that uses the test engine."""
-    config = f'[engine]\nhost = "{engine.host}"\n[pool]\nmin = 2\nmax = 3\n'
-    with Installation.temporary(config=config) as made:
-        made.up()
-        folder = made.folder / "app"
-        folder.mkdir()
-        (folder / "warminfra.toml").write_text(RECIPE)
-        made.enroll(folder)
-        made.wait_ready(2)
-        yield made
+@pytest.fixture(scope="module", autouse=True)
+def _enrolled(installation: Installation) -> None:
+    """The recipe of these tests."""
+    folder = installation.folder / "app"
+    folder.mkdir()
+    (folder / "warminfra.toml").write_text(RECIPE)
+    installation.enroll(folder)
+    installation.wait_ready(2)
 
 
 @pytest.fixture(scope="module")
