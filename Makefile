@@ -6,8 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 50
 SEED ?= 1
+SEEDS ?= 5
+AUDITS ?= 20
+PROFILE ?= standard
 
-.PHONY: demo test lint bench soak host keycloak-host engine engine-down lock clean
+.PHONY: demo test lint bench soak soak-prover host keycloak-host engine engine-down lock clean
 
 demo: $(VENV)/.ready keycloak-host
 	$(BIN)/python -m testbed.demo
@@ -26,6 +29,10 @@ bench: $(VENV)/.ready host
 
 soak: $(VENV)/.ready keycloak-host
 	$(BIN)/python -m testbed.soak --rounds $(ROUNDS) --seed $(SEED)
+
+# SEEDS self-tests, then AUDITS audits of PROFILE; goes on where it was stopped.
+soak-prover: $(VENV)/.ready keycloak-host
+	$(BIN)/python -m testbed.prover --seeds $(SEEDS) --audits $(AUDITS) --profile $(PROFILE)
 
 host: keycloak-host
 	deploy/setup-engine.sh

@@ -17,21 +17,30 @@ from isolation_checks.blocks import Block, Draw
 from isolation_checks.checks.artifacts import Artifacts
 from isolation_checks.checks.authority import Authority
 from isolation_checks.checks.base import Check
+from isolation_checks.checks.bystander import Bystander
 from isolation_checks.checks.completeness import Completeness
+from isolation_checks.checks.copies import Copies
+from isolation_checks.checks.crash import Crash
+from isolation_checks.checks.exposure import Exposure
+from isolation_checks.checks.history import History
 from isolation_checks.checks.keys import Keys
 from isolation_checks.checks.manager import Manager
 from isolation_checks.checks.museum import Museum
 from isolation_checks.checks.neighbours import Neighbours
 from isolation_checks.checks.pairs import Pairs
 from isolation_checks.checks.privilege import Privilege
+from isolation_checks.checks.reference import Reference
+from isolation_checks.checks.renamed import Renamed
 from isolation_checks.checks.replay import Replay
 from isolation_checks.checks.residue import Residue
 from isolation_checks.checks.senses import Senses
+from isolation_checks.checks.serial import Serial
 from isolation_checks.confirm import Counterexample, confirm
 from isolation_checks.events import Checked, Event, Finding, Known, Phase, Trouble
+from isolation_checks.hunt import hunt
+from isolation_checks.mutants.base import Mutant
 from isolation_checks.mutants.catalogue import MUTANTS
 from isolation_checks.plan import Profile, blocks, mutants_for
-from isolation_checks.planting import plant
 from isolation_checks.sampler import known_cells
 from isolation_checks.scratch import Scratch, scratch
 from isolation_checks.search import search
@@ -51,17 +60,27 @@ R = TypeVar("R")
 CHECKS: tuple[Check, ...] = (
     Senses(),
     Keys(),
+    Copies(),
     Privilege(),
     Manager(),
+    Reference(),
+    Exposure(),
     Completeness(),
+    Bystander(),
+    Serial(),
     Neighbours(),
     Residue(),
+    Renamed(),
+    History(),
+    Crash(),
     Authority(),
     Artifacts(),
     Replay(),
     Museum(),
     Pairs(),
 )
+DEAR_CHECKS: tuple[Check, ...] = (Copies(start=True),)
+"""Those that take a start of a server of their own."""
 
 
 @dataclass(slots=True)
@@ -74,7 +93,8 @@ class Audit:
     profile: Profile
     seed: int
     tell: Callable[[Event], None]
-    self_test: bool = False
+    foreign: Sequence[Mutant] = ()
+    """Somebody else's, planted besides the drawn ones."""
     accepted: frozenset[str] = frozenset()
     """Names of the findings that the reviewer has accepted."""
     drawn: int | None = None
@@ -98,14 +118,13 @@ class Audit:
         try:
             with self._scratch() as server:
                 self._describe(server)
-                if not self.self_test:
-                    for check in CHECKS:
-                        self._check(server, check)
-                    self._search(server)
+                for check in CHECKS:
+                    self._check(server, check)
+                self._search(server)
                 self._mutants(server)
-                if not self.self_test and not self.profile.blocks:
+                if not self.profile.blocks:
                     self._block(server, blocks(self.profile, self.seed)[0], killed=False)
-            if not self.self_test and self.profile.blocks:
+            if self.profile.blocks:
                 self._blocks()
             found = [event for event in self.events if isinstance(event, Finding)]
             if any(finding.name not in self.accepted for finding in found):
@@ -116,8 +135,8 @@ class Audit:
             self._emit(Trouble("the prover", f"{type(error).__name__}: {error}"))
         return judge(
             self.events,
-            planned=0 if self.self_test else self.profile.programs,
-            checks=() if self.self_test else tuple(check.name for check in CHECKS),
+            planned=self.profile.programs,
+            checks=tuple(check.name for check in CHECKS),
             confirmed=frozenset(example.finding.name for example in self.examples),
             accepted=self.accepted,
             known=self.known,
@@ -149,7 +168,10 @@ class Audit:
 
     def _check(self, server: Scratch, check: Check) -> None:
         self._phase(f"check: {check.name}")
-        world = World(server, self._emit, seed=self.seed, effort=self.profile.effort)
+        profile = self.profile
+        world = World(
+            server, self._emit, seed=self.seed, effort=profile.effort, cycles=profile.cycles
+        )
         began = time.monotonic()
         whole = self._carried(f"check {check.name}", _whole, check, world)
         self._carried(f"what {check.name} left", server.abandon)
@@ -178,15 +200,12 @@ class Audit:
             self._emit(found)
 
     def _mutants(self, server: Scratch) -> None:
-        possible = [mutant for mutant in MUTANTS if mutant.applies(server.template)]
         stock = {event.name for event in self.events if isinstance(event, Finding)}
-        for mutant in (
-            possible
-            if self.self_test
-            else mutants_for(self.profile, possible, self.seed, self.lease_class, self.drawn)
-        ):
+        possible = [mutant for mutant in MUTANTS if mutant.applies(server.template)]
+        drawn = mutants_for(self.profile, possible, self.seed, self.lease_class, self.drawn)
+        for mutant in (*self.foreign, *drawn):
             self._phase(f"planting {mutant.id}: {mutant.title}")
-            plant(server, mutant, CHECKS, self._emit, stock)
+            self._emit(hunt(server, mutant, CHECKS, self._emit, stock=stock))
 
     def _blocks(self) -> None:
         """Run the programs, each block on a server of its own."""

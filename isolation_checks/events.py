@@ -106,6 +106,12 @@ class Planted:
     killed_by: str
     witness: str
     seconds: float
+    form: str = "plain"
+    """plain, or a stealth form: when the fault fires."""
+    attempts: int = 0
+    """What the checks tried until it was seen, or in all."""
+    rounds: int = 0
+    """How often the checks of its channel were run until then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class Profile:
     """Pairs of runs, with a neighbour and without."""
     searched: int
     """Most examples of the search."""
+    cycles: int = 3
+    """Lives of leases over which leftovers are counted."""
 
     @property
     def times(self) -> tuple[str, ...]:
@@ -41,8 +43,12 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("smoke", 12, 4, 0, 0, 0, mutants_a_channel=1, effort=1, searched=0),
-        Profile("standard", 300, 60, 4, 2, 10, mutants_a_channel=1, effort=8, searched=15),
-        Profile("soak", 3000, 600, 40, 10, 90, mutants_a_channel=2, effort=80, searched=300),
+        Profile(
+            "standard", 300, 60, 4, 2, 10, mutants_a_channel=1, effort=8, searched=15, cycles=30
+        ),
+        Profile(
+            "soak", 3000, 600, 40, 10, 90, mutants_a_channel=2, effort=80, searched=300, cycles=30
+        ),
     )
 }
 
@@ -66,7 +72,7 @@ def mutants_for(
     With `count`, a channel of which none is drawn is not covered.
     """
     chance = random.Random(seed)
-    fit = [mutant for mutant in catalogue if lease_class in mutant.classes]
+    fit = [mutant for mutant in catalogue if lease_class in mutant.classes and not mutant.dear]
     if count is not None:
         return chance.sample(fit, min(count, len(fit)))
     drawn = []

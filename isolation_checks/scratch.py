@@ -11,21 +11,24 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
+import structlog
 
+from isolation_checks.plant import Plant, ReaperClock, Switch
 from isolation_checks.remains import removed_at_the_end
-from isolation_checks.wire import Plant, ScratchPackage, Wire
-from warminfra.config.settings import Settings
-from warminfra.core.audit import AuditPackage, AuditSurface
+from isolation_checks.wire import ScratchPackage, Wire
+from warminfra.config.settings import Settings, section_mapping
+from warminfra.core.audit import AuditPackage, AuditSurface, Row
 from warminfra.core.clock import SystemClock
 from warminfra.core.errors import NoCapacity, Unreachable, Usage
-from warminfra.core.ids import TenantId
+from warminfra.core.ids import InstanceId, TenantId
 from warminfra.core.models import (
     Granted,
     JsonObject,
@@ -35,6 +38,7 @@ from warminfra.core.models import (
 )
 from warminfra.core.states import TenantState
 from warminfra.core.template import DOMAIN, Template
+from warminfra.instances.local import LocalLauncher
 from warminfra.leasing.manager import LeaseManager
 from warminfra.service.admin import enrolled
 from warminfra.service.composition import Parts, compose
@@ -42,6 +46,7 @@ from warminfra.service.document import lease_document
 from warminfra.service.installation import exclusive
 from warminfra.service.loops import Loops
 from warminfra.service.schemas import EnrollBody
+from warminfra.service.server import log_to
 
 START_PATIENCE, LEASE_PATIENCE, GONE_PATIENCE = 300.0, 60.0, 120.0
 RECIPE = "probe"
@@ -96,9 +101,12 @@ class Scratch:
     wire: Wire
     clock: JumpingClock
     folder: Path
-    manager: LeaseManager
-    """The lease machine that runs now."""
     _service: _Service
+    _rows: Callable[[Path], Sequence[Row]]
+    lent: list[JsonObject] = field(default_factory=list)
+    """Every lease that was ever taken here: what is new must differ from what is long gone too."""
+    crashes: int = 0
+    """How often service or server were killed."""
     _domains: int = field(default=0)
     _out: dict[str, JsonObject] = field(default_factory=dict)
     """Leases that were taken and not given back."""
@@ -109,22 +117,38 @@ class Scratch:
         return self._service.parts
 
     @property
+    def manager(self) -> LeaseManager:
+        """The lease machine that runs now, with what is planted in front of it."""
+        switch: Any = Switch(self.parts.manager, lambda one: self.plant.manage(one), self.plant)
+        return cast(LeaseManager, switch)
+
+    @property
     def access(self) -> ServerAccess:
         """The server's address, and every identity that works on it."""
         return running(self.parts, lambda _: None).access
 
-    def lease(self) -> JsonObject:
-        """Return the document of a new lease, with a domain of its own."""
+    @property
+    def base_url(self) -> str:
+        """The server's address."""
+        return self.access.base_url
+
+    def lease(self, *, ttl: float = 0.0, key: str = "") -> JsonObject:
+        """Return the document of a new lease, with a domain of its own.
+
+        The same `key` gets the same lease; `ttl` in seconds, 0 for the default.
+        """
         self._domains += 1
-        request = LeaseRequest(
-            RECIPE, secrets.token_hex(16), domain=f"run-{self._domains}.audit.test"
-        )
+        domain = f"run-{self._domains}.audit.test"
+        request = LeaseRequest(RECIPE, key or secrets.token_hex(16), ttl=ttl, domain=domain)
         deadline = time.monotonic() + LEASE_PATIENCE
         while time.monotonic() < deadline:
             outcome = self.manager.acquire(request)
             if isinstance(outcome, Granted):
                 document = lease_document(outcome, self.parts.package.name)
-                return {**document, "redirect_uri": self._redirect(str(document["domain"]))}
+                document["redirect_uri"] = self._redirect(str(document["domain"]))
+                self._out[document["id"]] = document
+                self.lent.append(document)
+                return document
             time.sleep(outcome.retry_after)
         raise NoCapacity("the scratch installation grants no lease")
 
@@ -159,10 +183,46 @@ class Scratch:
         tenant = self.parts.ledger.tenants.get(TenantId(lease["id"]))
         return tenant.instance if tenant else ""
 
+    # ------------------------------------------------------------ what lies about
+
+    def rows(self) -> Sequence[Row]:
+        """Return the rows of the server's database, as it is now."""
+        return self._rows(self._launcher.data_of(self._instance))
+
+    def snapshot_rows(self) -> Sequence[Row]:
+        """Return the rows that every server begins with."""
+        return self._rows(self._launcher.snapshot_data(lambda _: None))
+
+    def copied_rows(self) -> Sequence[Row]:
+        """Start one more server from the snapshot, return its rows, and discard it."""
+        instance = InstanceId(f"kc-{secrets.token_hex(4)}")
+        try:
+            self._launcher.start(instance, lambda _: None)
+            return self._rows(self._launcher.data_of(instance))
+        finally:
+            self._launcher.stop(instance, discard=True)
+
+    def files(self) -> Iterator[Path]:
+        """Yield every file of the installation, its log included, but for the server's own data."""
+        data = self._launcher.data_of(self._instance)
+        for file in sorted(self.folder.rglob("*")):
+            if file.is_file() and not file.is_relative_to(data):
+                yield file
+
+    @property
+    def _launcher(self) -> LocalLauncher:
+        return cast(LocalLauncher, self.parts.launcher)
+
+    @property
+    def _instance(self) -> InstanceId:
+        (instance,) = self.parts.fleet.workers
+        return instance
+
     # ------------------------------------------------------------ killed on purpose
 
     def kill_provider(self) -> None:
         """Kill -9 the server, and wait until the service has it back."""
+        self.crashes += 1
         before = running(self.parts, lambda _: None).incarnation
         for process in psutil.process_iter():
             with suppress(psutil.Error):
@@ -173,13 +233,13 @@ class Scratch:
 
     def kill_service(self) -> None:
         """Let the service die right after a tenant was made, before it wrote that down."""
+        self.crashes += 1
         self.wire.die_at_the_next()
         self.manager.acquire(LeaseRequest(RECIPE, secrets.token_hex(16)))
         if not self.wire.died.wait(LEASE_PATIENCE):
             self.wire.calm()
             raise NoCapacity("the scratch service makes no tenant, so it could not die at one")
         self._service.again()
-        self.manager = self.parts.manager
         running(self.parts, lambda _: None)
 
 
@@ -206,15 +266,20 @@ def scratch(
         instances=replace(settings.instances, replace_after=sys.maxsize),
     )
 
-    def compose_parts() -> Parts:
-        return compose(
-            own,
-            package=ScratchPackage(package, plant, wire),
-            draw=lambda template, tenant, entropy: plant.draw(template, tenant, entropy),
-            clock=clock,
-        )
+    between = ScratchPackage(package, plant, wire)
 
-    with removed_at_the_end(folder), exclusive(own.service.state_dir):
+    def compose_parts() -> Parts:
+        parts = compose(own, package=between, draw=plant.drawn, clock=clock)
+        return replace(parts, reaper=replace(parts.reaper, clock=ReaperClock(clock, plant)))
+
+    def look(data: Path) -> Sequence[Row]:
+        return package.rows(section_mapping(settings.keycloak), data, folder)
+
+    with (
+        removed_at_the_end(folder),
+        exclusive(own.service.state_dir),
+        _logged(own.service.state_dir / "service.log"),
+    ):
         service = _Service(compose_parts)
         try:
             access = running(service.parts, tell).access
@@ -223,11 +288,22 @@ def scratch(
             assert found is not None  # noqa: S101 - just enrolled
             template = service.parts.manager.template(found.template_hash)
             with closing(package.surface(access)) as surface:
-                manager = service.parts.manager
-                yield Scratch(surface, plant, template, wire, clock, folder, manager, service)
+                yield Scratch(surface, plant, template, wire, clock, folder, service, look)
         finally:
             service.end()
             wire.at_the_end.close()
+
+
+@contextmanager
+def _logged(file: Path) -> Iterator[None]:
+    """Write the service's log to `file`, as `serve` writes it to its own, and not to our output."""
+    before = structlog.get_config()
+    with file.open("a") as out:
+        log_to(out, "debug")
+        try:
+            yield
+        finally:
+            structlog.configure(**before)
 
 
 def running(parts: Parts, tell: Tell, other_than: str = "") -> RunningInstance:

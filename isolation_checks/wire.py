@@ -10,30 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
+from isolation_checks.plant import Plant, Switch, UnderWay
 from warminfra.core.audit import AuditPackage
-from warminfra.core.entropy import Entropy
 from warminfra.core.errors import OutcomeUnknown
-from warminfra.core.ids import InstallationId, TenantId
-from warminfra.core.models import ServerAccess, TenantMaterial
+from warminfra.core.ids import InstallationId
+from warminfra.core.models import ServerAccess
 from warminfra.core.ports import Distribution, Provider
 from warminfra.core.template import ClientSpec, Template, UserSpec
-from warminfra.leasing.material import draw_material
 
 _CHANGES = frozenset({"create_tenant", "destroy_tenant"})
-
-
-class Plant:
-    """The place where a mutant sits: it decorates the provider and the draw, and leaves again."""
-
-    def __init__(self) -> None:
-        self.mutate: Callable[[Provider], Provider] = lambda provider: provider
-        self.draw: Callable[[Template, TenantId, Entropy], TenantMaterial] = draw_material
-
-    def clear(self) -> None:
-        """Leave the system as it is."""
-        self.__init__()  # type: ignore[misc]
 
 
 class Wire:
@@ -44,6 +31,8 @@ class Wire:
         self.at_the_end = ExitStack()
         """Closes the connections of every provider that was made."""
         self.died = threading.Event()
+        self.overlaps: list[str] = []
+        """Calls that made or destroyed while another did, as the server met them."""
         self._lose = self._die = False
 
     def lose_the_next(self) -> None:
@@ -82,16 +71,6 @@ class Wire:
         return through
 
 
-class _Switch:
-    """A provider that goes through plant and wire at the moment of each call."""
-
-    def __init__(self, real: Provider, plant: Plant, wire: Wire) -> None:
-        self._real, self._plant, self._wire = real, plant, wire
-
-    def __getattr__(self, name: str) -> Any:
-        return self._wire.carried(name, getattr(self._plant.mutate(self._real), name))
-
-
 class ScratchPackage:
     """The provider package with an auditor on its servers, and plant and wire before them."""
 
@@ -100,7 +79,9 @@ class ScratchPackage:
         self.name = real.name
 
     def distribution(self, settings: Mapping[str, Any]) -> Distribution:
-        return self._real.audited(settings)
+        real = self._real.audited(settings)
+        switch: Any = Switch(real, lambda one: self._plant.distribute(one), self._plant)
+        return cast(Distribution, switch)
 
     def external(
         self, settings: Mapping[str, Any], installation: InstallationId
@@ -113,11 +94,13 @@ class ScratchPackage:
     def connect(
         self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]
     ) -> Provider:
-        real = self._real.connect(access, installation, settings)
+        real: Any = self._real.connect(access, installation, settings)
         close = getattr(real, "close", None)
         if close is not None:
             self._wire.at_the_end.callback(close)
-        return _Switch(real, self._plant, self._wire)
+        noted: Any = UnderWay(real, self._wire.overlaps)
+        switch: Any = Switch(noted, lambda one: self._plant.mutate(one), self._plant, self._wire)
+        return cast(Provider, switch)
 
     def template(
         self,

@@ -47,6 +47,8 @@ class World:
     """How much a check that draws does."""
     when: str = "alive"
     """How the credentials' lease is: alive, released, after restart."""
+    cycles: int = 3
+    """Lives of leases over which leftovers are counted."""
     attempts: int = 0
     controls: int = 0
     found: list[Finding] = field(default_factory=list)

@@ -13,7 +13,8 @@ from typing import Any, cast
 
 from isolation_checks import scratch as installation
 from isolation_checks.scratch import Scratch
-from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.audit import Cell, Credential, Reply, Row
+from warminfra.core.entropy import SECRET_LENGTH, SystemEntropy
 from warminfra.core.models import TenantFacts
 from warminfra.core.secret import Secret
 
@@ -75,6 +76,7 @@ class FakeScratch:
     minted: dict[str, int] = field(default_factory=dict)
     secret: str = ""
     """What every lease has for a secret, if they share one."""
+    lent: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.surface = self.surface or self
@@ -92,14 +94,20 @@ class FakeScratch:
         self.taken += 1
         self.living.add(str(self.taken))
         name = str(self.taken)
-        return {
+        token = SystemEntropy().token
+        lease = {
             "id": name,
             "tenant": f"wi-{name}",
             "issuer": self.plant.mutate(_Provider(name)).create_tenant(None).issuer,
-            "handle": f"handle of {name}",
-            "users": ["u"],
-            "client": {"secret": self.secret or name},
+            "handle": token(SECRET_LENGTH),
+            "users": [{"username": "u", "password": token(SECRET_LENGTH)}],
+            "client": {"id": f"app-{name}", "secret": self.secret or token(SECRET_LENGTH)},
         }
+        self.lent.append(lease)
+        return lease
+
+    def rows(self) -> list[Row]:
+        return [Row("KEY", (), frozenset({f"key of {name}"})) for name in self.living]
 
     def instance_of(self, lease: Any) -> str:
         return "kc-fake"
@@ -125,7 +133,7 @@ class FakeScratch:
         return lease
 
     def fresh(self, lease: Any) -> Any:
-        return {**lease, "users": ["fresh"]}
+        return {**lease, "users": [{"username": "fresh", "password": "p"}]}
 
     def inventory(self) -> dict[str, frozenset[str]]:
         return {"realm": frozenset({"a", "b", "c", *(f"wi-{name}" for name in self.living)})}

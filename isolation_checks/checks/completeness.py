@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from isolation_checks.events import Finding
 from isolation_checks.world import World
-from warminfra.core.errors import Unreachable
+from warminfra.core.errors import ProviderRefused, Unreachable
 from warminfra.core.models import JsonObject
 
 Shape = Mapping[str, object]
@@ -26,12 +26,17 @@ class Completeness:
     def run(self, world: World) -> None:
         """Take one alone, then another beside it, and compare."""
         alone = world.scratch.lease()
-        whole = _shape(world, alone)
+        whole = shape(world, alone)
         if not alone["users"]:
             raise AssertionError("the recipe has no users: there is nothing to be complete")
-        beside = world.scratch.lease()
         try:
-            found = _shape(world, beside)
+            beside = world.scratch.lease()
+        except ProviderRefused as error:
+            _report(world, "the making", f"a lease beside another is refused: {error.message}")
+            world.scratch.release(alone)
+            return
+        try:
+            found = shape(world, beside)
         except Unreachable as error:
             # The same look has just worked on the lease made alone.
             _report(world, "a login", f"a login at the lease made beside fails: {error.message}")
@@ -44,7 +49,8 @@ class Completeness:
         world.scratch.release(alone, beside)
 
 
-def _shape(world: World, lease: JsonObject) -> Shape:
+def shape(world: World, lease: JsonObject) -> Shape:
+    """Return what a lease can do, for a comparison. Raises `Unreachable` if a login fails."""
     surface = world.scratch.surface
     return {
         "roles of users": {name: sorted(roles) for name, roles in surface.roles(lease).items()},

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from isolation_checks.events import Finding
 from isolation_checks.world import World
-from warminfra.core.errors import WrongHandle
+from warminfra.core.errors import LeaseLost, WrongHandle
 from warminfra.core.ids import TenantId
 from warminfra.core.models import JsonObject
 
@@ -15,7 +15,7 @@ AT_ONCE = 4
 
 
 class Manager:
-    """A's handle on B's lease, and leases taken at the same moment."""
+    """A's handle on B's lease, a dead lease's handle on itself, and leases taken at one moment."""
 
     name = "lease manager"
     channels = ("X16",)
@@ -23,23 +23,37 @@ class Manager:
     def run(self, world: World) -> None:
         """Try each verb with the wrong handle, then the right one; then take leases at once."""
         mine, theirs = world.scratch.lease(), world.scratch.lease()
-        manager = world.scratch.manager
-        verbs: dict[str, Callable[[TenantId, str], object]] = {
-            "show": manager.show,
-            "renew": manager.renew,
-            "release": manager.release,
-        }
-        for verb, call in verbs.items():
+        for verb, call in _verbs(world).items():
             world.attempts += 1
             if self._accepted(call, theirs, mine["handle"]):
-                detail = f"{verb} of B's lease works with A's handle"
-                world.report(Finding("X16", self.name, f"{verb} with A's handle", detail))
-        for verb in ("show", "renew"):
-            if not self._accepted(verbs[verb], mine, mine["handle"]):
-                raise AssertionError(f"{verb} refuses even the right handle")
-            world.controls += 1
+                self._report(world, f"{verb} with A's handle", f"{verb} of B's lease works with it")
+        self._alive(world, mine)
         self._at_once(world)
         world.scratch.release(mine, theirs)
+        self._dead(world, mine)
+
+    def _alive(self, world: World, lease: JsonObject) -> None:
+        for verb, call in _verbs(world).items():
+            if verb == "release":
+                continue
+            try:
+                if not self._accepted(call, lease, lease["handle"]):
+                    raise AssertionError(f"{verb} refuses even the right handle")
+                world.controls += 1
+            except LeaseLost as lost:
+                self._report(world, "lease lost early", f"{verb} of a lease that lives: {lost}")
+
+    def _dead(self, world: World, lease: JsonObject) -> None:
+        """A release is final: nothing may answer for the lease any more."""
+        for verb, call in _verbs(world).items():
+            if verb == "release":
+                continue
+            world.attempts += 1
+            try:
+                call(TenantId(lease["id"]), lease["handle"])
+            except LeaseLost:
+                continue
+            self._report(world, f"{verb} after the end", f"{verb} still answers for a dead lease")
 
     def _accepted(
         self, call: Callable[[TenantId, str], object], lease: JsonObject, handle: str
@@ -57,6 +71,14 @@ class Manager:
         for what in ("id", "issuer", "handle"):
             if len({lease[what] for lease in leases}) != AT_ONCE:
                 detail = f"{AT_ONCE} leases taken at once have {what}s in common"
-                world.report(Finding("X16", self.name, f"double lease by {what}", detail))
+                self._report(world, f"double lease by {what}", detail)
         world.controls += 1
         world.scratch.release(*leases)
+
+    def _report(self, world: World, what: str, detail: str) -> None:
+        world.report(Finding("X16", self.name, what, detail))
+
+
+def _verbs(world: World) -> dict[str, Callable[[TenantId, str], object]]:
+    manager = world.scratch.manager
+    return {"show": manager.show, "renew": manager.renew, "release": manager.release}

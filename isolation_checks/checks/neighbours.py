@@ -17,7 +17,8 @@ class Neighbours:
     """B uses what it has before, while and after A ends and another comes.
 
     The status of each call of B must be after A's end what it was before; logins of B go on while
-    A is taken down; no answer is a server error. Calls that end B's own sessions are left out.
+    A is taken down; no answer is a server error. Calls that end B's own sessions are left out. The
+    lease that came while A went is whole, and stays.
     """
 
     name = "neighbours"
@@ -43,6 +44,7 @@ class Neighbours:
                     f"{cell} of a lease whose neighbour ended",
                     f"{cell}: {status} before the neighbour's end, {after[cell, kind]} after it",
                 )
+        self._log_in(world, last, "the lease that came while a neighbour ended")
         world.scratch.release(staying.lease, last.lease)
 
     def _statuses(self, world: World, party: Party) -> dict[tuple[Cell, str], int]:
@@ -61,13 +63,13 @@ class Neighbours:
                         self._report(world, f"{cell} ends in a server error", str(reply.status))
         return found
 
-    def _log_in(self, world: World, party: Party) -> None:
+    def _log_in(self, world: World, party: Party, who: str = "") -> None:
         world.attempts += 1
         try:
             world.scratch.surface.mint(party.lease)
         except Unreachable as error:
             detail = f"a login failed while a neighbour was taken down: {error.message}"
-            self._report(world, "login while a neighbour ends", detail)
+            self._report(world, f"login {f'at {who}' if who else 'while a neighbour ends'}", detail)
 
     def _report(self, world: World, witness: str, detail: str) -> None:
         world.report(Finding("X9", self.name, witness, detail))

@@ -1,21 +1,40 @@
-"""X14: a leased user has the roles that its recipe declares, and no more."""
+"""X14: a leased user has the roles that its recipe declares, and no principal of a lease is more.
+
+In master nobody of a lease exists: whatever a holder can log in with is tried there.
+"""
 
 from __future__ import annotations
 
 from isolation_checks.events import Finding
-from isolation_checks.world import World
+from isolation_checks.world import World, witness
 
 
 class Privilege:
-    """The roles in each user's token, against the template."""
+    """The roles in each user's token, against the template; then the lease's logins at master."""
 
     name = "privilege"
     channels = ("X14",)
 
     def run(self, world: World) -> None:
-        """Compare for every user of one lease."""
+        """Look at every user of one lease, while another lives that it could have rights on."""
+        other = world.scratch.lease()
+        attacker = world.attacker()
+        self._roles(world, attacker.lease)
+        for credential in attacker.credentials:
+            if "client_secret" not in credential.context or credential.one_shot:
+                continue
+            for cell in world.scratch.surface.cells(credential.kind):
+                if cell.verb == "POST" and not cell.server_wide and "admin/" not in cell.endpoint:
+                    crossed = world.crosses(cell, credential, None, "master")
+                    if crossed:
+                        detail = f"the lease's {credential.kind} is known to master"
+                        found = witness(cell, "master")
+                        world.report(Finding("X14", self.name, found, detail, crossed))
+        world.end()
+        world.scratch.release(attacker.lease, other)
+
+    def _roles(self, world: World, lease: dict[str, object]) -> None:
         declared = {user.username: frozenset(user.roles) for user in world.scratch.template.users}
-        lease = world.scratch.lease()
         for username, roles in world.scratch.surface.roles(lease).items():
             world.attempts += 1
             if not declared[username] <= roles:
@@ -27,4 +46,3 @@ class Privilege:
                 world.report(
                     Finding("X14", self.name, f"{sorted(more)[0]} of a leased user", detail)
                 )
-        world.scratch.release(lease)

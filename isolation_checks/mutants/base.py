@@ -1,4 +1,8 @@
-"""What a mutant is, and a provider that passes everything on."""
+"""What a mutant is, and a provider that passes everything on.
+
+This is a stable interface: a file of anybody's that names a `MUTANT` is loaded by
+`warminfra audit --mutant FILE` (see docs/isolation.md). Fields are added at the end, with defaults.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +22,36 @@ from warminfra.core.models import (
 from warminfra.core.ports import Provider
 from warminfra.core.template import ClientSpec, Template
 
+Planting = Callable[[Scratch], AbstractContextManager[None]]
+"""Puts a fault into a scratch installation for a block, and takes away what it leaves there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One planted fault. `planted` puts it into a scratch installation for a block."""
+    """One planted fault."""
 
     id: str
     title: str
     channel: str
-    planted: Callable[[Scratch], AbstractContextManager[None]]
+    planted: Planting
     classes: tuple[str, ...] = ("user", "admin")
+    """Classes of attacker in which it can be planted."""
     applies: Callable[[Template], bool] = lambda _: True
     """Says whether a tenant of the template has what the fault is in."""
+    forms: tuple[str, ...] = ()
+    """Stealth forms in which it makes sense besides the plain one (see `stealth`)."""
+    dear: bool = False
+    """Seeing it takes a start of a server: no audit draws it, the self-test plants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A mutant of the specification that cannot exist here."""
+
+    id: str
+    title: str
+    channel: str
+    reason: str
 
 
 class Decorator:

@@ -1,4 +1,4 @@
-"""Mutants of the draw: secrets that are not fresh (M01, M12, M14, M15)."""
+"""Mutants of the draw: secrets that are not fresh, or none (M12 to M15)."""
 
 from __future__ import annotations
 
@@ -39,10 +39,14 @@ def one_client_secret(material: TenantMaterial, _: TenantId) -> TenantMaterial:
     return replace(material, client_secret="the-same-for-every-lease-of-all")
 
 
+def masked_secret(material: TenantMaterial, _: TenantId) -> TenantMaterial:
+    """M13: the secret is what an export shows in its place."""
+    return replace(material, client_secret="**********")
+
+
 def secret_from_the_id(material: TenantMaterial, tenant: TenantId) -> TenantMaterial:
-    """M14, as far as a comparison can see it: the secret is a function of the installation."""
-    seed = tenant.partition("-")[0]
-    return replace(material, client_secret=hashlib.sha256(seed.encode()).hexdigest())
+    """M14: the secret is different for each lease, and a function of the lease's public id."""
+    return replace(material, client_secret=hashlib.sha256(tenant.encode()).hexdigest())
 
 
 def same_passwords(material: TenantMaterial, _: TenantId) -> TenantMaterial:

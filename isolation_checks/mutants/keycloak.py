@@ -1,16 +1,17 @@
-"""Mutants that need Keycloak's own API, by the auditor's identity (M10, M21–M23, M34, M50, M51)."""
+"""Mutants of what is inside a tenant, by the auditor's identity (M10, M11, M50, M51)."""
 
 from __future__ import annotations
 
+import base64
+import secrets
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 
 from keycloak.urls_patterns import (
-    URL_ADMIN_CLIENT,
     URL_ADMIN_CLIENT_ROLES,
     URL_ADMIN_CLIENTS,
     URL_ADMIN_COMPONENTS,
-    URL_ADMIN_REALM,
     URL_ADMIN_REALMS,
     URL_ADMIN_USER,
     URL_ADMIN_USER_CLIENT_ROLES,
@@ -19,8 +20,7 @@ from keycloak.urls_patterns import (
 
 from isolation_checks.mutants.base import Decorator
 from isolation_checks.scratch import Scratch
-from warminfra.core.models import TenantFacts, TenantPlan, TenantRef
-from warminfra.core.ports import Provider
+from warminfra.core.models import TenantFacts, TenantPlan
 from warminfra_keycloak.audit.surface import AUDITOR
 from warminfra_keycloak.connection import AdminConnection
 from warminfra_keycloak.keys import make_key
@@ -91,6 +91,37 @@ def same_key() -> Callable[[AdminConnection, TenantPlan], None]:
     return spoil
 
 
+def same_symmetric_keys() -> Callable[[AdminConnection, TenantPlan], None]:
+    """M11: HMAC and AES keys alike in every tenant, each under an id of its own."""
+    sizes = {"hmac-generated": ("HS512", 64), "aes-generated": ("AES", 16)}
+    keys = {
+        provider: base64.urlsafe_b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+        for provider, (_, size) in sizes.items()
+    }
+
+    def spoil(admin: AdminConnection, plan: TenantPlan) -> None:
+        for provider, (algorithm, size) in sizes.items():
+            config = {
+                "secret": [keys[provider]],
+                "secretSize": [str(size)],
+                "kid": [str(uuid.uuid4())],
+                "priority": ["500"],
+            }
+            if algorithm != "AES":
+                config["algorithm"] = [algorithm]
+            component = {
+                "name": f"shared-{provider}",
+                "providerId": provider,
+                "providerType": "org.keycloak.keys.KeyProvider",
+                "parentId": plan.ref.id,
+                "config": config,
+            }
+            path = URL_ADMIN_COMPONENTS.format(**{"realm-name": plan.ref.name})
+            admin.send("POST", path, json=component)
+
+    return spoil
+
+
 def users_administer(admin: AdminConnection, plan: TenantPlan) -> None:
     """M50: a leased user administers its realm, though nobody declared it."""
     realm = {"realm-name": plan.ref.name}
@@ -114,47 +145,3 @@ def lacks_a_user_beside_another(admin: AdminConnection, plan: TenantPlan) -> Non
         name = plan.material.users[-1].username
         for user in admin.get(URL_ADMIN_USERS.format(**realm), params={"username": name}).json():
             admin.send("DELETE", URL_ADMIN_USER.format(**realm, id=user["id"]))
-
-
-# ---------------------------------------------------------------- half a teardown
-
-
-def logs_others_out(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
-    """M34: the teardown of one tenant ends the sessions of all."""
-    real.destroy_tenant(ref)
-    with auditor(scratch) as admin:
-        for found in real.list_tenants():
-            path = URL_ADMIN_REALM.format(**{"realm-name": found.ref.name})
-            admin.send("POST", f"{path}/logout-all", allow=(404,))
-
-
-def client_left_in_master(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
-    """M21: the realm goes, the client by which it was managed stays."""
-    real.destroy_tenant(ref)
-    with auditor(scratch) as admin:
-        body = {"clientId": f"{ref.name}-realm", "bearerOnly": True}
-        admin.send("POST", URL_ADMIN_CLIENTS.format(**MASTER), json=body, allow=(409,))
-
-
-def take_client_away(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
-    """Clean up behind `client_left_in_master`."""
-    with auditor(scratch) as admin:
-        path = URL_ADMIN_CLIENTS.format(**MASTER)
-        for client in admin.get(path, params={"clientId": f"{ref.name}-realm"}).json():
-            admin.send("DELETE", URL_ADMIN_CLIENT.format(**MASTER, id=client["id"]))
-
-
-def disabled(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
-    """M22: the realm is disabled, not deleted."""
-    with auditor(scratch) as admin:
-        path = URL_ADMIN_REALM.format(**{"realm-name": ref.name})
-        admin.send("PUT", path, json={"enabled": False})
-
-
-def only_users(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
-    """M23: the users are deleted; client and realm live on."""
-    realm = {"realm-name": ref.name}
-    with auditor(scratch) as admin:
-        for user in admin.get(URL_ADMIN_USERS.format(**realm)).json():
-            if not user["username"].startswith("service-account-"):
-                admin.send("DELETE", URL_ADMIN_USER.format(**realm, id=user["id"]))

@@ -7,8 +7,10 @@ call that needs them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from warminfra.core.audit import Row
 from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
 from warminfra.core.template import ClientSpec, Template, UserSpec
@@ -56,6 +58,13 @@ class KeycloakPackage:
         from warminfra_keycloak.audit.surface import KeycloakSurface
 
         return KeycloakSurface(access)
+
+    def rows(self, settings: Mapping[str, Any], data: Path, work: Path) -> Sequence[Row]:
+        """Return the rows of a scratch server's database, from a copy of its file."""
+        from warminfra_keycloak.audit.rows import read_rows
+        from warminfra_keycloak.distribution import KeycloakDistribution
+
+        return read_rows(KeycloakDistribution(settings).java.executable, data, work)
 
     def connect(
         self, access: ServerAccess, installation: InstallationId, settings: Mapping[str, Any]

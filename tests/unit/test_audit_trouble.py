@@ -114,14 +114,14 @@ def test_evidence_that_cannot_be_written_is_no_evidence(
     """A full disk at the end: inconclusive, and nothing is recorded."""
     recorded: list[Any] = []
     monkeypatch.setattr(command, "_record", recorded.append)
-    monkeypatch.setattr(command, "_quiet_log", lambda: None)
-    monkeypatch.setattr(command, "_recipe", lambda order: tmp_path)
+    monkeypatch.setattr(command, "quiet_log", lambda: None)
+    monkeypatch.setattr(command, "recipe_of", lambda order: tmp_path)
     monkeypatch.setattr(Audit, "run", _approves)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("WARMINFRA_SERVICE__STATE_DIR", str(tmp_path / "state"))
     (tmp_path / "file").write_text("in the way")
     order = Order("smoke", "user", "", tmp_path / "file" / "evidence", 1)
-    outcome, document = command.prove(order, self_test=False)
+    outcome, document = command.prove(order)
     assert (outcome, document["outcome"]) == ("inconclusive", "inconclusive")
     assert "cannot write the evidence" in document["reasons"][0]
     assert recorded == []

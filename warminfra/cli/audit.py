@@ -39,6 +39,10 @@ def audit(
         int,
         typer.Option("--rerun", metavar="N", help="verify: audit anew, N faults drawn.", min=0),
     ] = 0,
+    mutant: Annotated[
+        list[str] | None,
+        typer.Option("--mutant", metavar="FILE", help="Plant this fault of your own too."),
+    ] = None,
     form: Output = Plain.HUMAN,
 ) -> None:
     """Prove, on a scratch installation, that runs may share a server; or show what was proven.
@@ -46,29 +50,41 @@ def audit(
     Ends with 0 (approve), 1 (revert) or 3 (inconclusive).
     """
     if verb == "verify":
-        _verify(folder, recipe, rerun, report)
+        _verify(folder, recipe, rerun, report, mutant or [])
     elif verb == "show":
         _show(form)
     elif verb:
         raise Usage(f"audit {verb}: no such verb", hint="audit, audit show, audit verify DIR")
     else:
+        from isolation_checks.mutants.foreign import load
         from warminfra.cli.prove import Order, prove
 
         order = Order(profile, lease_class, recipe, Path(report) if report else None, seed)
-        outcome, document = prove(order, self_test=self_test)
+        foreign = [load(Path(file)) for file in mutant or []]
+        if self_test:
+            from warminfra.cli.self_test import self_test as test
+
+            table = test(order, foreign)
+            if table.survivors or table.believed:
+                raise typer.Exit(NEGATIVE)
+            return
+        outcome, document = prove(order, foreign)
         if form is Plain.JSON:
             emit(json.dumps(document, indent=1, ensure_ascii=False))
         if outcome != "approve":
             raise typer.Exit(NEGATIVE if outcome == "revert" else INCONCLUSIVE)
 
 
-def _verify(folder: str, recipe: str, rerun: int, report: str) -> None:
+def _verify(folder: str, recipe: str, rerun: int, report: str, mutants: list[str]) -> None:
+    from isolation_checks.mutants.foreign import load
     from warminfra.cli.verify import verified
 
     if not folder:
         raise Usage("audit verify needs the folder", hint="warminfra audit verify DIR")
     place = Path(report) if report else None
-    if not verified(Path(folder), recipe=recipe, rerun=rerun or None, report=place):
+    foreign = [load(Path(file)) for file in mutants]
+    again = rerun or (0 if foreign else None)
+    if not verified(Path(folder), recipe=recipe, rerun=again, report=place, foreign=foreign):
         raise typer.Exit(NEGATIVE)
 
 

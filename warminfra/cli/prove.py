@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from isolation_checks.counterexample import files
 from isolation_checks.engine import Audit
 from isolation_checks.events import Event, Known
 from isolation_checks.figures import pace
+from isolation_checks.mutants.base import Mutant
 from isolation_checks.plan import PROFILES
 from isolation_checks.reports.console import line, summary
 from isolation_checks.verdict import Outcome
@@ -46,13 +48,19 @@ class Order:
     mutants: int | None = None
     """How many are drawn; None: as the profile says."""
 
+    def __post_init__(self) -> None:
+        """Raise `Usage` for what there is not."""
+        if self.profile not in PROFILES:
+            raise Usage(f"no profile {self.profile!r}", hint="there are " + ", ".join(PROFILES))
+        if self.lease_class not in CLASSES:
+            raise Usage(f"no class {self.lease_class!r}", hint="user or admin")
 
-def prove(order: Order, *, self_test: bool) -> tuple[str, JsonObject]:
-    """Run it; return the outcome and the verdict document. Raises `Usage`, `NotFound`."""
-    if order.profile not in PROFILES:
-        raise Usage(f"no profile {order.profile!r}", hint="there are " + ", ".join(PROFILES))
-    if order.lease_class not in CLASSES:
-        raise Usage(f"no class {order.lease_class!r}", hint="user or admin")
+
+def prove(order: Order, foreign: Sequence[Mutant] = ()) -> tuple[str, JsonObject]:
+    """Run it; return the outcome and the verdict document. Raises `NotFound`.
+
+    `foreign` mutants are planted besides those that are drawn.
+    """
     settings = session.loaded().settings
     standing = [one for one in settings.audit.accept if one.stands(datetime.now(UTC))]
     for one in standing:
@@ -60,7 +68,7 @@ def prove(order: Order, *, self_test: bool) -> tuple[str, JsonObject]:
     verdict_id = f"v-{SystemEntropy().token(10)}"
 
     def tell(event: Event) -> None:
-        if isinstance(event, Known) and not self_test:
+        if isinstance(event, Known):
             _note(settings, order, audit, verdict_id, history.UNFINISHED)
         text = line(event)
         if text:
@@ -68,25 +76,21 @@ def prove(order: Order, *, self_test: bool) -> tuple[str, JsonObject]:
 
     audit = Audit(
         settings,
-        cast("AuditPackage", provider_package("keycloak")),
-        _recipe(order),
+        package(),
+        recipe_of(order),
         PROFILES[order.profile],
         order.seed or secrets.randbits(32),
         tell,
-        self_test=self_test,
+        foreign=foreign,
         accepted=frozenset(one.name for one in standing),
         live_fingerprint=_live_fingerprint,
         drawn=order.mutants,
     )
-    _quiet_log()
+    quiet_log()
     outcome = audit.run()
     for text in summary(outcome):
         session.say(text)
     session.say(f"{pace(audit.events):.2f} programs per second")
-    if self_test:
-        seen = sum(1 for mutant in outcome.mutants if mutant.killed_by)
-        session.say(f"self-test: {seen} of {len(outcome.mutants)} planted faults were seen")
-        return ("approve" if seen == len(outcome.mutants) else "revert"), {}
     document = _document(order, audit, outcome, verdict_id)
     try:
         _note(settings, order, audit, verdict_id, outcome.outcome, outcome)
@@ -139,7 +143,12 @@ def _note(
     history.note(settings.service.state_dir, entry)
 
 
-def _quiet_log() -> None:
+def package() -> AuditPackage:
+    """Return the provider's package, as one that can be audited."""
+    return cast("AuditPackage", provider_package("keycloak"))
+
+
+def quiet_log() -> None:
     """The scratch service's log is of no use to a reader: its troubles are the audit's events."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -157,7 +166,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _recipe(order: Order) -> Path:
+def recipe_of(order: Order) -> Path:
+    """Return the folder of the recipe that is audited. Raises `NotFound`."""
     if not order.recipe:
         return Path(isolation_checks.__file__).parent / "recipes" / order.lease_class
     if Path(order.recipe).is_dir():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from isolation_checks.bundle import verify
 from isolation_checks.counterexample import read, replay
 from isolation_checks.engine import CHECKS
+from isolation_checks.mutants.base import Mutant
 from isolation_checks.scratch import scratch
 from warminfra.cli import session
 from warminfra.cli.output import emit
@@ -19,8 +21,18 @@ from warminfra.core.errors import Usage
 from warminfra.service.composition import provider_package
 
 
-def verified(folder: Path, *, recipe: str, rerun: int | None, report: Path | None) -> bool:
-    """Check the digests, replay each counterexample, audit anew if asked; say whether all holds."""
+def verified(
+    folder: Path,
+    *,
+    recipe: str,
+    rerun: int | None,
+    report: Path | None,
+    foreign: Sequence[Mutant] = (),
+) -> bool:
+    """Check the digests, replay each counterexample, audit anew if asked; say whether all holds.
+
+    `rerun`: how many faults the new audit draws; `foreign` ones are planted besides.
+    """
     wrong = verify(folder)
     for line in wrong:
         session.say(f"warminfra: {line}")
@@ -29,7 +41,7 @@ def verified(folder: Path, *, recipe: str, rerun: int | None, report: Path | Non
     emit(f"{folder} is as it was written")
     holds = _replayed(folder, recipe)
     if rerun is not None:
-        holds = _agrees(folder, recipe, rerun, report) and holds
+        holds = _agrees(folder, recipe, rerun, report, foreign) and holds
     return holds
 
 
@@ -56,7 +68,9 @@ def _replayed(folder: Path, recipe: str) -> bool:
     return crossed == len(documents)
 
 
-def _agrees(folder: Path, recipe: str, mutants: int, report: Path | None) -> bool:
+def _agrees(
+    folder: Path, recipe: str, mutants: int, report: Path | None, foreign: Sequence[Mutant]
+) -> bool:
     """Audit anew with a fresh seed, the verifier's own policy and server; compare."""
     theirs = json.loads((folder / "verdict.json").read_text())
     order = Order(
@@ -67,7 +81,7 @@ def _agrees(folder: Path, recipe: str, mutants: int, report: Path | None) -> boo
         secrets.randbits(32),
         mutants,
     )
-    outcome, ours = prove(order, self_test=False)
+    outcome, ours = prove(order, foreign)
     for line in agreement(theirs, ours):
         emit(line)
     return bool(outcome == theirs["outcome"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from warminfra.core.models import JsonObject, ServerAccess
@@ -56,6 +57,15 @@ class Reply:
 
     def __str__(self) -> str:
         return f"{self.status} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a server's database: its texts, and those of them that are secrets."""
+
+    table: str
+    texts: tuple[str, ...]
+    secrets: frozenset[str] = frozenset()
 
 
 class AuditSurface(Protocol):
@@ -132,6 +142,10 @@ class AuditSurface(Protocol):
         """Return the lease with the internal ids that the worst attacker would know, `audit`."""
         ...
 
+    def rename(self, lease: JsonObject, name: str) -> None:
+        """Call the tenant otherwise, as the owner of its whole inside may."""
+        ...
+
     def inventory(self) -> Mapping[str, frozenset[str]]:
         """Return all that is on the server, by kind of thing."""
         ...
@@ -150,4 +164,11 @@ class AuditPackage(ProviderPackage, Protocol):
 
     def surface(self, access: ServerAccess) -> AuditSurface:
         """Return the surface of a scratch server."""
+        ...
+
+    def rows(self, settings: Mapping[str, object], data: Path, work: Path) -> Sequence[Row]:
+        """Return all rows of the database below an instance's data, whether it runs or not.
+
+        What has to be written for that is written, and removed, in the folder `work`.
+        """
         ...

@@ -123,6 +123,15 @@ class LocalLauncher:
                     server.path.rename(gone)
                     shutil.rmtree(gone)
 
+    def snapshot_data(self, progress: Progress) -> Path:
+        """Return the data that every instance begins as a copy of. Only to be looked at."""
+        home = self._distribution.obtain(self._cache, progress)
+        return self._snapshots.obtain(home, progress).path / "data"
+
+    def data_of(self, instance: InstanceId) -> Path:
+        """Return where the instance keeps its data."""
+        return self._server(instance).data
+
     def fingerprint(self) -> Mapping[str, str]:
         """Return what the distribution says of itself."""
         return self._distribution.fingerprint()

@@ -22,6 +22,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from warminfra.core.errors import StorageFull, WarminfraError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_PATIENCE = 30
+"""Seconds that a connection waits for another's lock."""
 _STORAGE_FAULTS = ("disk is full", "readonly", "disk I/O error", "unable to open")
 
 
@@ -65,6 +67,21 @@ class Database:
         ):
             yield connection
 
+    def forget(self) -> None:
+        """Let what was overwritten or deleted stand in no file any more.
+
+        Empties the log of writes into the database. If a reader keeps that from being done now, it
+        is done with the next call: a dead secret is no reason to wait.
+        """
+        with self._writer, self._storage_faults(), self.engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None  # noqa: S101 - a connection that is open
+            raw.execute("PRAGMA busy_timeout=100")
+            try:
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                raw.execute(f"PRAGMA busy_timeout={_PATIENCE * 1000}")
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -85,15 +102,21 @@ class Database:
             ) from None
 
 
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+
+
 def _engine(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}, pool_size=8
+        f"sqlite:///{path}",
+        connect_args={"timeout": _PATIENCE, "check_same_thread": False},
+        pool_size=8,
     )
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        # secure_delete: what is wiped, the secrets of a tenant that is gone, is overwritten.
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

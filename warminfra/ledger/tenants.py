@@ -178,7 +178,8 @@ class Tenants:
                 )
                 .values(state=TenantState.GONE, material=None, changed_at=now)
             )
-            return done.rowcount == 1
+        self._db.forget()
+        return done.rowcount == 1
 
     def found(
         self, tenant: TenantId, instance: InstanceId, first_attempt: float, now: datetime

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 import uvicorn
@@ -99,6 +100,11 @@ def _listen(runtime_dir: Path, group: str) -> list[socket.socket]:
 def configure_logging(level: str) -> None:
     """Log one line an event to stderr; libraries only from warning on (some log requests)."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    log_to(sys.stderr, level)
+
+
+def log_to(out: TextIO, level: str) -> None:
+    """Log our own events to `out`, one line each."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -108,5 +114,5 @@ def configure_logging(level: str) -> None:
             structlog.processors.LogfmtRenderer(key_order=("timestamp", "level", "event")),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(out),
     )

@@ -218,6 +218,11 @@ class KeycloakSurface:
             found[user["username"]] = frozenset(_roles_in(answer["access_token"], realm_of(lease)))
         return found
 
+    def rename(self, lease: JsonObject, name: str) -> None:
+        """Give the realm another name, as its `realm-admin` may; its internal id stays."""
+        path = URL_ADMIN_REALM.format(**{"realm-name": realm_of(lease)})
+        self._admin.send("PUT", path, json={"realm": name}, timeout=SLOW_TIMEOUT)
+
     def inventory(self) -> Mapping[str, frozenset[str]]:
         """Return realms, and in master clients, users, roles, parts of `admin`, components."""
         realms = self._admin.get(

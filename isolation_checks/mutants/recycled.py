@@ -1,0 +1,101 @@
+"""M28: tenants are wiped and used again, and lockout counters are not part of the wiping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from keycloak.urls_patterns import (
+    URL_ADMIN_CLIENT,
+    URL_ADMIN_CLIENTS,
+    URL_ADMIN_REALM,
+    URL_ADMIN_RESET_PASSWORD,
+    URL_ADMIN_USERS,
+)
+
+from isolation_checks.mutants.base import Decorator
+from isolation_checks.mutants.keycloak import auditor
+from isolation_checks.scratch import Scratch
+from warminfra.core.ids import TenantId, tenant_name
+from warminfra.core.models import FoundTenant, TenantFacts, TenantMaterial, TenantPlan, TenantRef
+from warminfra.core.template import ClientSpec
+from warminfra_keycloak.connection import AdminConnection
+from warminfra_keycloak.realm import facts
+
+_LOCKOUT = {"bruteForceProtected": True, "failureFactor": 30, "waitIncrementSeconds": 600}
+
+
+@contextmanager
+def lockouts_kept(scratch: Scratch) -> Iterator[None]:
+    """Plant a provider whose tenants live on for the next lease."""
+    free: list[TenantRef] = []
+    hosts: dict[str, TenantRef] = {}
+
+    class Recycling(Decorator):
+        def create_tenant(self, plan: TenantPlan) -> TenantFacts:
+            with auditor(scratch) as admin:
+                if not free:
+                    made = self.real.create_tenant(plan)
+                    hosts[plan.ref.id] = plan.ref
+                    path = URL_ADMIN_REALM.format(**{"realm-name": plan.ref.name})
+                    admin.send("PUT", path, json=_LOCKOUT)
+                    return made
+                host = hosts[plan.ref.id] = free.pop()
+                _equip(admin, host, plan)
+                return facts(scratch.base_url, host.name, admin=plan.template.admin)
+
+        def personalise(
+            self, ref: TenantRef, client: ClientSpec, material: TenantMaterial, domain: str
+        ) -> None:
+            self.real.personalise(hosts.get(ref.id, ref), client, material, domain)
+
+        def destroy_tenant(self, ref: TenantRef) -> None:
+            if ref.id not in hosts:
+                self.real.destroy_tenant(ref)
+            elif hosts[ref.id] not in free:
+                free.append(hosts[ref.id])
+
+        def verify_gone(self, ref: TenantRef) -> Sequence[str]:
+            return [] if ref.id in hosts else self.real.verify_gone(ref)
+
+        def list_tenants(self) -> Sequence[FoundTenant]:
+            known = [
+                FoundTenant(TenantRef(TenantId(one), tenant_name(TenantId(one)))) for one in hosts
+            ]
+            held = {host.id for host in hosts.values()}
+            return [
+                *(found for found in self.real.list_tenants() if found.ref.id not in held),
+                *known,
+            ]
+
+    scratch.plant.mutate = Recycling
+    try:
+        yield
+    finally:
+        scratch.plant.clear()
+        with auditor(scratch) as admin:
+            for host in {host.name for host in hosts.values()}:
+                path = URL_ADMIN_REALM.format(**{"realm-name": host})
+                admin.send("DELETE", path, timeout=30.0, allow=(404,))
+
+
+def _equip(admin: AdminConnection, host: TenantRef, plan: TenantPlan) -> None:
+    """Give the realm the next lease's client and passwords, and end all sessions."""
+    realm = {"realm-name": host.name}
+    material = plan.material
+    for client in admin.get(URL_ADMIN_CLIENTS.format(**realm)).json():
+        if client.get("redirectUris") and client["clientId"].startswith(plan.template.recipe):
+            old = URL_ADMIN_CLIENT.format(**realm, id=client["id"])
+            body = {**client, "id": material.client_object, "clientId": material.client_id}
+            body |= {"secret": material.client_secret}
+            admin.send("DELETE", old)
+            body.pop("protocolMappers", None)
+            admin.send("POST", URL_ADMIN_CLIENTS.format(**realm), json=body)
+    for user in admin.get(URL_ADMIN_USERS.format(**realm)).json():
+        for leased in material.users:
+            if leased.username == user["username"]:
+                path = URL_ADMIN_RESET_PASSWORD.format(**realm, id=user["id"])
+                body = {"type": "password", "value": leased.password, "temporary": False}
+                admin.send("PUT", path, json=body)
+    path = URL_ADMIN_REALM.format(**realm)
+    admin.send("POST", f"{path}/logout-all")
