@@ -26,6 +26,7 @@ from warminfra.core.errors import (
     from_code,
 )
 from warminfra.core.models import JsonObject
+from warminfra.images.holding import Store
 
 _POLL = 0.1
 """Seconds between two looks at the service."""
@@ -241,9 +242,12 @@ def _purge_list(status: JsonObject) -> str:
     live = sum(count for state, count in status["tenants"].items() if state != "gone")
     active = status["leases"].get("active", 0)
     names = ", ".join(str(row["id"]) for row in status["instances"]) or "none"
+    held = len(Store(session.loaded().settings.service.state_dir).read().held)
+    images = f"remove the {held} images that it holds and brought, and their pins, " if held else ""
     return (
-        f"end {active} active leases, remove {live} tenants, stop the instances ({names}) and "
-        f"discard their data, of installation {status['installation']}"
+        f"end {active} active leases with their stacks, remove {live} tenants, {images}"
+        f"stop the instances ({names}) and discard their data, "
+        f"of installation {status['installation']}"
     )
 
 

@@ -6,7 +6,9 @@ begun. `ours` is true only of what was not in the store before us; nothing else 
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -102,6 +104,23 @@ class Store:
             if not file.exists():
                 write_private(file, SystemEntropy().token(16))
             return file.read_text()
+
+    @contextmanager
+    def pulling(self, *, wait: bool) -> Iterator[bool]:
+        """Hold the right to pull, of which there is one; say False if somebody has it, or `wait`.
+
+        It falls free when its holder dies: then the service goes on with what was intended.
+        """
+        handle = os.open(private_dir(self._folder) / "pulling", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(handle)
 
     @contextmanager
     def change(self) -> Iterator[Changing]:

@@ -18,6 +18,9 @@ from warminfra.images.reference import parse_reference
 from warminfra.images.registry import Registry
 from warminfra.images.warmth import lost
 
+USE_GRAIN = 60.0
+"""Seconds: the last use is not written down more often."""
+
 
 @dataclass(frozen=True, slots=True)
 class Repair:
@@ -42,7 +45,15 @@ class Keeper:
     store: Store
 
     def step(self) -> Repair:
-        """Look once and mend. Raises `Unreachable` if the engine does not answer."""
+        """Look once and mend; nothing, while a pre-pull is under way.
+
+        What a killed pre-pull has left is missing like all else, and is pulled. Raises
+        `Unreachable` if the engine does not answer.
+        """
+        with self.store.pulling(wait=False) as ours:
+            return self._mend() if ours else Repair()
+
+    def _mend(self) -> Repair:
         holdings = self.store.read()
         pulled, named, failed = self._bring_back(holdings)
         pinned, unpinned = Pins(self.engine, self.store.owner()).settle(holdings)
@@ -83,5 +94,5 @@ class Keeper:
         now = time.time()
         with self.store.change() as changing:
             for entry in changing.now.held.values():
-                if entry.image in used:
+                if entry.image in used and now - entry.last_used > USE_GRAIN:
                     changing.now = changing.now.with_entry(replace(entry, last_used=now))

@@ -74,6 +74,10 @@ class PrePull:
         `NoCapacity` when the time is over; what came until then stays, and is pinned.
         """
         end = time.monotonic() + deadline
+        with self.store.pulling(wait=True):
+            return self._run(recipe, lock, end, told)
+
+    def _run(self, recipe: str, lock: Lock, end: float, told: Told) -> list[Measure]:
         local = self._local()
         missing = [entry for entry in lock.images if entry.bound.pinned not in local]
         jobs = self._jobs(missing)

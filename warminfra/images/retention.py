@@ -100,6 +100,15 @@ def release(engine: Engine, store: Store, recipe: str) -> list[Candidate]:
     return remove(engine, store, [c for c in found.candidates if c.entry.name in before])
 
 
+def release_all(engine: Engine, store: Store) -> list[Candidate]:
+    """End every need, and remove all that is ours and that no container has; the pins first."""
+    gone: list[Candidate] = []
+    for recipe in {recipe for entry in store.read().needed() for recipe in entry.recipes}:
+        gone += release(engine, store, recipe)
+    Pins(engine, store.owner()).settle(store.read())
+    return gone + remove(engine, store, plan(engine, store, 0).candidates)
+
+
 def unpacked(images: Iterable[LocalImage]) -> int:
     """Return the bytes of all layers of `images`, each once."""
     sizes: dict[tuple[str, ...], int] = {}

@@ -43,6 +43,7 @@ class Loops:
         self._reaudit = Reaudit(parts)
         self._next_check = parts.clock.boot() + CHECK_EVERY
         self._stacks = threading.Thread(target=self._remove_stacks, name="stacks", daemon=True)
+        self._image_watch = ImageWatch(parts.settings)
         self._images = threading.Thread(target=self._watch_images, name="images", daemon=True)
         self.closing = False
         """Set while everything is being purged: no new instance."""
@@ -77,7 +78,10 @@ class Loops:
                 worker.stop(discard=discard)
 
     def purge(self, wait: float = 300.0) -> int:
-        """Retire every tenant and wait until all are gone; return how many are not."""
+        """Retire every tenant and wait until all are gone; return how many are not.
+
+        Then the images that we brought, and their pins: what stacks ran on is free by then.
+        """
         parts = self._parts
         self.closing = True
         now = parts.clock.wall()
@@ -92,6 +96,7 @@ class Loops:
             if parts.clock.boot() > deadline:
                 return left
             self._stopping.wait(0.1)
+        self._image_watch.purge()
         return 0
 
     def _live(self) -> int:
@@ -148,10 +153,11 @@ class Loops:
                 heard = bell.wait(heard, LOOK_AGAIN)
 
     def _watch_images(self) -> None:
-        watch = ImageWatch(self._parts.settings)
+        watch = self._image_watch
         pause = self._parts.settings.images.look_every.total_seconds()
         while not self._stopping.is_set():
-            self._guarded("images", lambda: "mended" if watch.step() else "")
+            if not self.closing:
+                self._guarded("images", lambda: "mended" if watch.step() else "")
             self._stopping.wait(pause)
 
     def _work(self, worker: Worker) -> None:
