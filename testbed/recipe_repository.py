@@ -13,7 +13,13 @@ from pathlib import Path
 
 RECIPES = Path(__file__).resolve().parent / "recipes"
 BEFORE = RECIPES.parent / "recipes_before"
-NAMES = ("custom-html", "n8n", "keycloak", "lasuite-docs")
+IMAGES = {
+    "custom-html": ("web",),
+    "n8n": ("n8n", "postgres"),
+    "keycloak": ("keycloak", "postgres"),
+    "lasuite-docs": ("web", "lasuite-docs", "postgres", "redis"),
+}
+"""The recipes, and the images that each is made of (`image_builds`)."""
 
 _LABEL = re.compile(r"coop-cloud\.\$\{STACK_NAME\}\.version=([^\"\s]+)")
 _SKIPPED = shutil.ignore_patterns("__pycache__")
@@ -26,7 +32,10 @@ def make_repository(name: str, folder: Path) -> Path:
     _git(target, "init", "--quiet")
     for sources in ([RECIPES / name, BEFORE / name], [RECIPES / name]):
         for source in sources:
-            shutil.copytree(source, target, dirs_exist_ok=True, ignore=_SKIPPED)
+            # With the time of now: git takes a file of the same size and time for unchanged.
+            shutil.copytree(
+                source, target, dirs_exist_ok=True, ignore=_SKIPPED, copy_function=shutil.copy
+            )
         found = _LABEL.search((target / "compose.yml").read_text())
         assert found, f"{name} has no version label"
         _git(target, "add", "--all")

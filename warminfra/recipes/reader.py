@@ -76,7 +76,10 @@ def read_recipe(
     try:
         file = read_toml(path / LOCAL_NAME)
     except FileNotFoundError:
-        hint = "write one with at least an [sso] table; see docs/contracts.md"
+        hint = (
+            "write one with at least an [sso] table, or bring an app's images alone here with "
+            "`warminfra images pull --recipe NAME --path FOLDER`"
+        )
         raise NotFound(f"{path}: the recipe has no {LOCAL_NAME}", hint=hint) from None
     except TomlBroken as error:
         raise RecipeInvalid([str(error)]) from None
