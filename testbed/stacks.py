@@ -23,7 +23,8 @@ from warminfra.recipes.dotenv import read_abra, read_env
 from warminfra.recipes.model import RecipeVersion
 
 PROXY = "proxy"
-PATIENCE = 240.0
+PATIENCE = 600.0
+"""Seconds: a first Keycloak makes its tables, which takes minutes on a busy machine."""
 
 
 @dataclass(frozen=True)

@@ -67,25 +67,3 @@ def test_lasuite_docs_runs_on_its_database_and_cache(
         stack.exec("db", "/pg_backup.sh", "restore")
         tables = stack.exec("db", "psql", "-U", "docs", "-d", "docs", "-Atc", r"\dt")
         assert "django_session" in tables
-
-
-@pytest.mark.parametrize("repository", ["keycloak"], indirect=True)
-def test_keycloak_runs_on_postgresql(repository: Path, engine: Engine, gate: Gate) -> None:
-    """Discovery answers with the domain of the app's environment as its issuer."""
-    env = {"DOMAIN": "kc.ci.example"}
-    with deployed(engine, repository, "wt-kc", free_port(), env=env) as stack:
-        told = json.loads(get(f"{stack.url}/realms/master/.well-known/openid-configuration"))
-        assert told["issuer"] == "https://kc.ci.example/realms/master"
-        realms = "SELECT name FROM realm"
-        found = stack.exec("db", "psql", "-U", "keycloak", "-d", "keycloak", "-Atc", realms)
-        assert found == "master\n"
-
-
-@pytest.mark.parametrize("repository", ["n8n"], indirect=True)
-def test_n8n_runs_on_postgresql(repository: Path, engine: Engine, gate: Gate) -> None:
-    """It is ready, answers its settings, and has made its tables."""
-    with deployed(engine, repository, "wt-n8n", free_port()) as stack:
-        assert json.loads(get(f"{stack.url}/healthz/readiness")) == {"status": "ok"}
-        assert "userManagement" in json.loads(get(f"{stack.url}/rest/settings"))["data"]
-        tables = stack.exec("db", "psql", "-U", "n8n", "-d", "n8n", "-Atc", r"\dt")
-        assert "workflow_entity" in tables
