@@ -6,6 +6,7 @@ release and kill in any order, with three leases at once. Nothing here counts fo
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     precondition,
@@ -65,7 +67,8 @@ def search(
         print_blob=False,
         report_multiple_bugs=False,
     )
-    with suppress(Crossed, Enough):
+    with tempfile.TemporaryDirectory() as home, suppress(Crossed, Enough):
+        set_hypothesis_home_dir(home)  # else it keeps files where it is called
         run_state_machine_as_test(seeded(seed)(Machine), settings=limits)
     return min(smallest, key=lambda found: len(found.steps), default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import platform
 import secrets
@@ -30,6 +31,7 @@ from warminfra.config.settings import Settings
 from warminfra.core.audit import AuditPackage
 from warminfra.core.entropy import SystemEntropy
 from warminfra.core.errors import NotFound, StorageFull, Unreachable, Usage, WarminfraError
+from warminfra.core.files import private_dir, write_private
 from warminfra.core.models import JsonObject
 from warminfra.service.composition import provider_package
 
@@ -229,7 +231,9 @@ def _record(document: JsonObject) -> None:
         with session.client(admin=True) as client:
             row = client.record_verdict(document)
     except Unreachable:
-        session.say("the verdict is not recorded: the service does not run")
+        folder = private_dir(session.loaded().settings.service.state_dir / "verdicts")
+        write_private(folder / f"{document['id']}.json", json.dumps(document))
+        session.say("the service does not run: it records the verdict when it starts")
     except WarminfraError as error:
         session.say(f"the verdict is not recorded: {error}")
     else:

@@ -80,17 +80,7 @@ def build_router(parts: Parts, loops: Loops, shut_down: ShutDown) -> APIRouter:
     def record(body: VerdictBody) -> JsonObject:
         if ledger.sharing.verdict(VerdictId(body.id)) is not None:
             raise Conflict(f"verdict {body.id} is recorded already")
-        verdict = Verdict(
-            id=VerdictId(body.id),
-            outcome=body.outcome,
-            profile=body.profile,
-            lease_class=body.lease_class,
-            fingerprint=body.fingerprint,
-            features=frozenset(body.features),
-            findings=tuple(body.findings),
-            created_at=parts.clock.wall(),
-        )
-        ledger.sharing.record(verdict)
+        verdict = recorded(parts, body)
         parts.manager.bell.ring()
         return views.verdict_row(parts, verdict)
 
@@ -131,6 +121,22 @@ def build_router(parts: Parts, loops: Loops, shut_down: ShutDown) -> APIRouter:
         return {"stopping": True}
 
     return router
+
+
+def recorded(parts: Parts, body: VerdictBody) -> Verdict:
+    """Write down how an audit ended; it counts from now."""
+    verdict = Verdict(
+        id=VerdictId(body.id),
+        outcome=body.outcome,
+        profile=body.profile,
+        lease_class=body.lease_class,
+        fingerprint=body.fingerprint,
+        features=frozenset(body.features),
+        findings=tuple(body.findings),
+        created_at=parts.clock.wall(),
+    )
+    parts.ledger.sharing.record(verdict)
+    return verdict
 
 
 def enrolled(parts: Parts, name: str, body: EnrollBody) -> tuple[Recipe, list[str]]:

@@ -20,6 +20,7 @@ from warminfra.service.composition import compose
 from warminfra.service.installation import exclusive
 from warminfra.service.loops import Loops
 from warminfra.service.peers import ADMIN, RUN, PeerProtocol
+from warminfra.service.pending import record_pending
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ def serve(settings: Settings) -> None:
         )
         sockets = _listen(settings.service.runtime_dir, settings.service.group)
         try:
+            record_pending(parts)
             loops.start()
             log.info("serving", runtime_dir=str(settings.service.runtime_dir))
             server.run(sockets=sockets)

@@ -1,0 +1,55 @@
+"""An audit that ends while no service runs is not lost: the next service records it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from tests.stateful.installation import Installation
+from warminfra.leasing.sharing import SharingPolicy
+from warminfra.service.composition import Parts
+from warminfra.service.pending import FOLDER, record_pending
+
+REVERT = {
+    "id": "v-lost", "outcome": "revert", "profile": "smoke", "lease_class": "user",
+    "fingerprint": "f" * 64, "features": [], "findings": ["X1:a"], "reasons": ["more"],
+}  # fmt: skip
+
+
+@pytest.fixture
+def parts(migrated_ledger: Path, tmp_path: Path) -> Iterator[Parts]:
+    world = Installation(migrated_ledger, tmp_path)
+    world.policy = SharingPolicy()
+    settings = SimpleNamespace(service=SimpleNamespace(state_dir=tmp_path))
+    made: Any = SimpleNamespace(settings=settings, ledger=world.ledger, clock=world.clock)
+    (tmp_path / FOLDER).mkdir()
+    yield cast(Parts, made)
+    world.ledger.close()
+
+
+def test_it_is_recorded_once_and_its_file_goes(parts: Parts) -> None:
+    """A second start finds nothing more to do."""
+    file = parts.settings.service.state_dir / FOLDER / "v-lost.json"
+    file.write_text(json.dumps(REVERT))
+    assert record_pending(parts) == 1
+    (verdict,) = parts.ledger.sharing.facts().verdicts
+    assert (verdict.id, verdict.outcome, verdict.findings) == ("v-lost", "revert", ("X1:a",))
+    assert not file.exists()
+    file.write_text(json.dumps(REVERT))
+    assert record_pending(parts) == 0
+    assert len(parts.ledger.sharing.facts().verdicts) == 1
+
+
+def test_what_is_no_verdict_stays_and_stops_nothing(parts: Parts) -> None:
+    """A broken file is left for a person; the others are recorded."""
+    folder = parts.settings.service.state_dir / FOLDER
+    (folder / "a.json").write_text("{")
+    (folder / "b.json").write_text(json.dumps({**REVERT, "outcome": "perhaps"}))
+    (folder / "c.json").write_text(json.dumps(REVERT))
+    assert record_pending(parts) == 1
+    assert sorted(file.name for file in folder.iterdir()) == ["a.json", "b.json"]
