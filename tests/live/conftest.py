@@ -9,17 +9,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+import isolation_checks
 from isolation_checks.remains import removed_at_the_end
+from isolation_checks.scratch import Scratch, scratch
 from testbed.installation import Installation
+from warminfra.config import Settings, load
+from warminfra.core.audit import AuditPackage
 from warminfra.core.entropy import SystemEntropy
 from warminfra.core.errors import ConfigInvalid, Unreachable
 from warminfra.core.ids import InstallationId, InstanceId, mint_installation_id
 from warminfra.core.models import RunningInstance
 from warminfra.instances.local import LocalLauncher
+from warminfra.service.composition import provider_package
 from warminfra_keycloak.distribution import KeycloakDistribution
 
 SESSION_INSTANCE = InstanceId("kc-session")
@@ -106,3 +113,19 @@ def warm(live_cache: Path) -> Iterator[Installation]:
         installation.enroll()
         installation.wait_ready(2)
         yield installation
+
+
+@pytest.fixture(scope="session")
+def audit_settings(live_cache: Path) -> Settings:
+    """Default settings with the machine's cache: what an audit in this process takes."""
+    settings = load(environ={"HOME": "/nonexistent"}).settings
+    return replace(settings, service=replace(settings.service, cache_dir=live_cache))
+
+
+@pytest.fixture(scope="session")
+def scratch_server(audit_settings: Settings) -> Iterator[Scratch]:
+    """One scratch installation for the prover's tests; whoever kills its server waits for it."""
+    package = cast("AuditPackage", provider_package("keycloak"))
+    recipe = Path(isolation_checks.__file__).parent / "recipes" / "user"
+    with scratch(audit_settings, package, recipe, _told) as started:
+        yield started

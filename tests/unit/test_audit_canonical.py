@@ -29,6 +29,11 @@ def of(status: int = 200, body: Any = None, text: str = "", **headers: str) -> R
     [
         (of(body={"access_token": JWT}), of(body={"access_token": OTHER_JWT})),
         (of(body={"exp": 1, "iat": 2}), of(body={"exp": 3, "iat": 4})),
+        (
+            of(body={"sid": "-bNCJ5fLxkjXU1jDAZt1-"}),
+            of(body={"sid": "cGwXbNCJfLxkjXUjDAZt"}),
+        ),
+        (of(text="at -bNCJ5fLxkjXU1jDAZt1iw9- now"), of(text="at cGw5bNCJ5fLxkjXU1jDAZt1i now")),
         (of(body={"scope": "email profile"}), of(body={"scope": "profile email"})),
         (
             of(302, location=f"http://h/realms/{ONE}/cb?code=0f1e2d3c-aaaa&state=s"),
@@ -39,7 +44,15 @@ def of(status: int = 200, body: Any = None, text: str = "", **headers: str) -> R
             of(401, text="", www_authenticate=f'Bearer realm="{TWO}", error="invalid_token"'),
         ),
     ],
-    ids=["tokens", "times", "order of scopes", "redirects", "challenges"],
+    ids=[
+        "tokens",
+        "times",
+        "sessions",
+        "what is opaque",
+        "order of scopes",
+        "redirects",
+        "challenges",
+    ],
 )
 def test_what_differs_from_call_to_call_is_hidden(one: Reply, other: Reply) -> None:
     """Tokens, ids, times and names of tenants make no difference."""
@@ -51,6 +64,7 @@ def test_what_differs_from_call_to_call_is_hidden(one: Reply, other: Reply) -> N
     [
         (of(200, body={"active": True}), of(200, body={"active": False})),
         (of(200, body={}), of(201, body={})),
+        (of(200, body={"session_state": ""}), of(200, body={"session_state": "a"})),
         (of(200, body={"scope": "email"}), of(200, body={"scope": "email profile"})),
         (of(400, body={"error": "invalid_grant"}), of(400, body={"error": "invalid_client"})),
         (of(200, body={"email": "alice@a.test"}), of(200, body={"email": "bob@a.test"})),

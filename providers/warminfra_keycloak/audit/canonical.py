@@ -20,13 +20,15 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TENANT = re.compile(r"wi-[a-z2-9]{8}-[a-z2-9]+")
 _LEASE = re.compile(r"\b[a-z2-9]{8}-[a-z2-9]{20,}\b")
-_OPAQUE = re.compile(r"\b(?=[\w-]*\d)[\w-]{24,}\b")
+_OPAQUE = re.compile(r"(?<![\w-])(?=[\w-]*\d)[\w-]{24,}(?![\w-])")
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
 _SAID = re.compile(
     r'(?:id="input-error[^"]*"|kc-feedback-text|id="kc-error-message")[^>]*>(.*?)<', re.S
 )
 _FORM = re.compile(r'<form id="([^"]+)"')
 
+_RANDOM = frozenset({"session_state", "sid"})
+"""Random in every answer, and now and then without a digit."""
 _TIMES = frozenset({"exp", "iat", "auth_time", "nbf", "expires_in", "refresh_expires_in", "time"})
 
 
@@ -80,6 +82,8 @@ def _json(value: Any, key: str = "") -> Any:
         return [_json(inner, key) for inner in value]
     if key in _TIMES:
         return "TIME"
+    if key in _RANDOM and value:
+        return "OPAQUE"
     if key == "scope" and isinstance(value, str):
         return " ".join(sorted(value.split()))  # a set, in whatever order it comes
     return scrub(value) if isinstance(value, str) else value
