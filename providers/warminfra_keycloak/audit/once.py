@@ -16,7 +16,7 @@ from warminfra.core.models import JsonObject
 from warminfra_keycloak.audit import jose
 from warminfra_keycloak.audit.artifacts import Means, assertion, presented
 from warminfra_keycloak.audit.furnish import admin_token
-from warminfra_keycloak.audit.holder import asks, login_answer
+from warminfra_keycloak.audit.holder import asks, login, login_answer, redirect_of
 
 Use = Callable[[httpx.Client, JsonObject, Means, str], httpx.Response]
 
@@ -32,12 +32,12 @@ def use_assertion(
 
 
 def use_proof(http: httpx.Client, lease: JsonObject, _: Means, value: str) -> httpx.Response:
-    """Log in by password with a DPoP proof whose `jti` is the value."""
-    url, user = lease["endpoints"]["token"], lease["users"][0]
+    """Redeem a code, as every app does, with a DPoP proof whose `jti` is the value."""
+    url = lease["endpoints"]["token"]
     data = {
         **{"client_id": lease["client"]["id"], "client_secret": lease["client"]["secret"]},
-        **{"grant_type": "password", "scope": "openid"},
-        **{"username": user["username"], "password": user["password"]},
+        **{"grant_type": "authorization_code", "code": login(http, lease).code},
+        "redirect_uri": redirect_of(lease),
     }
     return http.post(url, data=data, headers={"DPoP": _proof(url, value)})
 
