@@ -18,23 +18,30 @@ from isolation_checks.checks.artifacts import Artifacts
 from isolation_checks.checks.authority import Authority
 from isolation_checks.checks.base import Check
 from isolation_checks.checks.bystander import Bystander
+from isolation_checks.checks.canaries import Canaries
 from isolation_checks.checks.completeness import Completeness
 from isolation_checks.checks.copies import Copies
 from isolation_checks.checks.crash import Crash
+from isolation_checks.checks.events import KeptEvents
 from isolation_checks.checks.exposure import Exposure
 from isolation_checks.checks.history import History
+from isolation_checks.checks.host import Egress, Host
+from isolation_checks.checks.interference import Noise, Throttle
 from isolation_checks.checks.keys import Keys
 from isolation_checks.checks.manager import Manager
 from isolation_checks.checks.museum import Museum
 from isolation_checks.checks.neighbours import Neighbours
+from isolation_checks.checks.oracle import Oracle
 from isolation_checks.checks.pairs import Pairs
 from isolation_checks.checks.privilege import Privilege
+from isolation_checks.checks.profile import Profile as BrowserProfile
 from isolation_checks.checks.reference import Reference
 from isolation_checks.checks.renamed import Renamed
 from isolation_checks.checks.replay import Replay
 from isolation_checks.checks.residue import Residue
 from isolation_checks.checks.senses import Senses
 from isolation_checks.checks.serial import Serial
+from isolation_checks.checks.server_wide import ServerWide
 from isolation_checks.confirm import Counterexample, confirm
 from isolation_checks.events import Checked, Event, Finding, Known, Phase, Trouble
 from isolation_checks.hunt import hunt
@@ -76,6 +83,15 @@ CHECKS: tuple[Check, ...] = (
     Authority(),
     Artifacts(),
     Replay(),
+    BrowserProfile(),
+    Throttle(),
+    ServerWide(),
+    Oracle(),
+    Canaries(),
+    Host(),
+    Egress(),
+    Noise(),
+    KeptEvents(),
     Museum(),
     Pairs(),
 )

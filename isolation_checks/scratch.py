@@ -107,6 +107,8 @@ class Scratch:
     """Every lease that was ever taken here: what is new must differ from what is long gone too."""
     crashes: int = 0
     """How often service or server were killed."""
+    sinks: dict[str, int] = field(default_factory=dict)
+    """Ports at which a check listens for what should not come; faults send there."""
     _domains: int = field(default=0)
     _out: dict[str, JsonObject] = field(default_factory=dict)
     """Leases that were taken and not given back."""

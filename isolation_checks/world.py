@@ -85,7 +85,7 @@ class World:
 
         It is worth nothing if it is answered like a forged one; or if it is denied (403) in the
         same words as at a bystander, so that the answer tells nothing of the target; or, at the
-        server itself, if the answer tells of its own tenant alone.
+        server itself, if the answer tells of no tenant but its own, and nothing of the host.
         """
         surface = self.scratch.surface
         answer = surface.attempt(cell, credential, target)
@@ -95,14 +95,15 @@ class World:
         self._tell(cell, where, outcome, answer)
         if outcome != "crossed":
             return ()
-        return f"answered: {str(answer)[:_SHOWN]}", f"a forged one: {str(forged)[:_SHOWN]}"
+        told = [f"it tells {name}" for name in sorted(answer.host)]
+        return *told, f"answered: {str(answer)[:_SHOWN]}", f"a forged one: {str(forged)[:_SHOWN]}"
 
     def _tell(self, cell: Cell, where: str, outcome: str, reply: Reply) -> None:
         shown = str(reply)[:_SHOWN]
         self.emit(Tried(self.program, str(cell), where, outcome, shown, self.when, reply.status))
 
     def _outcome(self, cell: Cell, credential: Credential, answer: Reply, forged: Reply) -> str:
-        if answer.mentions - forged.mentions - {credential.tenant}:
+        if answer.host or answer.mentions - forged.mentions - {credential.tenant}:
             return "crossed"
         if answer == forged:
             return "refused"
@@ -110,8 +111,8 @@ class World:
             neutral = None if cell.server_wide else self.bystander()
             alike = self.scratch.surface.attempt(cell, credential, neutral)
             return "denied" if answer == alike else "crossed"
-        if cell.server_wide and answer.mentions == {credential.tenant}:
-            return "own"
+        if cell.server_wide:
+            return "own" if answer.mentions else "common"
         return "crossed"
 
     def bystander(self) -> JsonObject:

@@ -24,6 +24,10 @@ class Authority:
     def run(self, world: World) -> None:
         """Run the matrix with one pair."""
         attacker, victim = world.attacker(), world.victim()
+        minted = {credential.kind for credential in attacker.credentials}
+        for kind, reason in world.scratch.surface.lacking(minted).items():
+            cells = len(world.scratch.surface.cells(kind))
+            world.note("X1", f"not covered: {kind}, {cells} cells", reason)
         for credential in attacker.credentials:
             if credential.one_shot:
                 continue

@@ -13,6 +13,7 @@ from isolation_checks.mutants import (
     principals,
     recycled,
     service,
+    settings,
     shared,
     taken_down,
     wire,
@@ -78,8 +79,6 @@ _DEVICE = "client.settings.oauth2.device.authorization.grant.enabled"
 _half = taken_down.half_done
 _after = keycloak.after_create
 
-DEVICE = "client.settings.oauth2.device.authorization.grant.enabled"
-
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         *("M01", "one realm for two leases", "X16"),
@@ -103,6 +102,8 @@ MUTANTS: tuple[Mutant, ...] = (
         *("M05", "a lease's user has a role on another tenant", "X14"),
         principals.in_master(principals.role_on_another),
     ),
+    Mutant("M06", "an app ignores the issuer", "X1", wire.trusting(wire.any_issuer)),
+    Mutant("M07", "an app compares issuers by prefix", "X1", wire.trusting(wire.by_prefix)),
     Mutant(
         *("M08", "names cut so that two leases have one realm", "X5"),
         shared.guests(shared.own_material, shared.nothing_new),
@@ -166,6 +167,10 @@ MUTANTS: tuple[Mutant, ...] = (
         _half(halves.offline_sessions_kept, clean=taken_down.destroy),
     ),
     Mutant("M28", "lockout counters kept", "X6", recycled.lockouts_kept),
+    Mutant(
+        *("M29", "events kept", "X6"),
+        _half(halves.events_kept, clean=taken_down.nothing),
+    ),
     Mutant("M30", "stale cache of the lease machine", "X16", manager.stale()),
     Mutant(
         *("M31", "orphan rows", "X6"),
@@ -182,9 +187,29 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("M35", "teardown by prefix", "X9", _half(halves.by_prefix, clean=taken_down.nothing)),
     Mutant("M36", "reaper on a skewed clock", "X16", service.skewed_reaper),
     Mutant(
+        *("M37", "a setting of the server follows the lease", "X11"),
+        settings.with_each_tenant(settings.names_the_server, settings.forgets_the_name),
+    ),
+    Mutant(
+        *("M38", "a tenant's pages show another's text", "X12"),
+        settings.with_each_tenant(settings.takes_over_texts),
+    ),
+    Mutant(
+        *("M39", "failed logins counted by address", "X9"), wire.spoiled(wire.counts_by_address)
+    ),
+    Mutant(
         *("M40", "one leftover per lease", "X6"),
         _half(halves.one_leftover, clean=halves.take_leftover_away),
         forms=(ONE_IN_TEN,),
+    ),
+    Mutant("M41", "an environment placeholder is resolved", "X13", wire.resolving),
+    Mutant(
+        *("M42", "every logout is told to one address", "X13"),
+        settings.with_each_tenant(settings.tells_the_sink),
+    ),
+    Mutant(
+        *("M43", "every mail goes to one server", "X13"),
+        settings.with_each_tenant(settings.mails_to_the_sink),
     ),
     Mutant(
         *("M44", "A's handle works on B's lease", "X16"),
@@ -207,7 +232,14 @@ MUTANTS: tuple[Mutant, ...] = (
         _after(keycloak.lacks_a_user_beside_another),
         forms=(ONE_IN_TEN,),
     ),
+    Mutant(*("M52", "cookies are sent to every realm", "X8"), wire.spoiled(wire.cookies_for_all)),
 )
 
-ABSENT: tuple[Absent, ...] = ()
+ABSENT: tuple[Absent, ...] = (
+    Absent(
+        *("M09", "broker links accounts by e-mail across tenants", "X1"),
+        "a tenant has no broker unless its template brings one: the feature `brokers`, which a "
+        "verdict has to cover",
+    ),
+)
 """Those that cannot exist on Keycloak. Others print with their reason in the kill table."""

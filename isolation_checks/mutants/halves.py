@@ -1,5 +1,7 @@
-"""Halves of a teardown on Keycloak: what each leaves, or takes with it (M21 to M23, M26, M27, M31,
-M34, M35, M40, M47)."""
+"""Halves of a teardown on Keycloak: what each leaves, or takes with it.
+
+M21 to M23, M26, M27, M29, M31, M34, M35, M40, M47.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +36,12 @@ def logs_others_out(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
         for found in real.list_tenants():
             path = URL_ADMIN_REALM.format(**{"realm-name": found.ref.name})
             admin.send("POST", f"{path}/logout-all", allow=(404,))
+
+
+def events_kept(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
+    """M29: the realm is deleted as it is; Keycloak keeps its events."""
+    with auditor(scratch) as admin:
+        admin.send("DELETE", URL_ADMIN_REALM.format(**{"realm-name": ref.name}), allow=(404,))
 
 
 def client_left_in_master(scratch: Scratch, ref: TenantRef, real: Provider) -> None:

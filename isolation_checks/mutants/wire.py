@@ -1,4 +1,4 @@
-"""Mutants that cannot be switched on in Keycloak: faults on the way to it (M16 to M20).
+"""Mutants that cannot be switched on in Keycloak: faults on the way to it.
 
 The probe's requests run on live HTTP; the fault answers as a server with it would, by what the real
 one says at the artifact's own realm.
@@ -7,6 +7,7 @@ one says at the artifact's own realm.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import cast
@@ -16,11 +17,14 @@ import httpx
 
 from isolation_checks.scratch import Scratch
 from warminfra_keycloak.audit import jose
+from warminfra_keycloak.audit.host import CANARY, CANARY_VARIABLE
 from warminfra_keycloak.audit.surface import KeycloakSurface
 from warminfra_keycloak.audit.wire import Fault, Send, at_realm, fields_of, realm_in
 
 Client = dict[str, str]
 _CLIENT = ("client_id", "client_secret")
+_ENOUGH = 10
+_PATH = re.compile(r"Path=[^;]*")
 
 
 def spoiled(make: Callable[[], Fault]) -> Callable[[Scratch], AbstractContextManager[None]]:
@@ -80,6 +84,89 @@ def remembers_for_all() -> Fault:
         return send(request)
 
     return fault
+
+
+def counts_by_address() -> Fault:
+    """M39: failed logins are counted by address, over all tenants."""
+    failed = 0
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        nonlocal failed
+        login = "login-actions/authenticate" in request.url.path
+        if login and failed >= _ENOUGH:
+            return httpx.Response(429, text="too many failures", request=request)
+        answer = send(request)
+        failed += login and "Invalid username or password" in answer.text
+        return answer
+
+    return fault
+
+
+def cookies_for_all() -> Fault:
+    """M52: cookies are sent to every realm of the server, not to their own alone."""
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        answer = send(request)
+        headers = [
+            (name, _PATH.sub("Path=/", value) if name.lower() == "set-cookie" else value)
+            for name, value in answer.headers.multi_items()
+            if name.lower() not in ("content-encoding", "content-length", "transfer-encoding")
+        ]
+        return httpx.Response(
+            answer.status_code, headers=headers, content=answer.content, request=request
+        )
+
+    return fault
+
+
+def resolves(scratch: Scratch) -> Fault:
+    """M41: a placeholder for the environment is resolved in what a tenant is shown."""
+    canary = scratch.access.identity[CANARY].reveal().encode()
+    placeholder = f"${{env.{CANARY_VARIABLE}}}".encode()
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        answer = send(request)
+        if placeholder not in answer.content:
+            return answer
+        kind = {"content-type": answer.headers.get("content-type", "")}
+        body = answer.content.replace(placeholder, canary)
+        return httpx.Response(answer.status_code, headers=kind, content=body, request=request)
+
+    return fault
+
+
+@contextmanager
+def resolving(scratch: Scratch) -> Iterator[None]:
+    """Plant M41."""
+    with keycloak(scratch).wire.spoiled(resolves(scratch)):
+        yield
+
+
+def trusting(
+    same_issuer: jose.Issuers,
+) -> Callable[[Scratch], AbstractContextManager[None]]:
+    """M06, M07: apps take the keys of whatever issuer a token names, and compare issuers so."""
+
+    @contextmanager
+    def planted(scratch: Scratch) -> Iterator[None]:
+        surface = keycloak(scratch)
+        surface.trust = jose.Trust(same_issuer, keys_by_token=True)
+        try:
+            yield
+        finally:
+            surface.trust = jose.Trust()
+
+    return planted
+
+
+def any_issuer(_: str, __: str) -> bool:
+    """M06: the issuer is not looked at."""
+    return True
+
+
+def by_prefix(found: str, own: str) -> bool:
+    """M07: only the beginning is compared, in which all tenants of an installation are alike."""
+    return found.startswith(own.rpartition("-")[0])
 
 
 def _of(clients: dict[str, Client], realm: str, own: Client) -> Client:

@@ -69,6 +69,7 @@ def _tried(events: Sequence[Event], outcome: Outcome) -> list[str]:
         f"{len(tried)} attempts: {outcomes['refused']} refused like a forged "
         f"credential, {outcomes['denied']} denied in words "
         f"that tell nothing of the target, {outcomes['own']} told of their own tenant alone, "
+        f"{outcomes['common']} told of no tenant and nothing of the host, "
         f"{outcomes['crossed']} crossed; {outcomes['works']} positive controls passed at "
         f"the owner, {outcomes['mute']} told nothing.",
         "",

@@ -41,9 +41,14 @@ _HEALTH_TIMEOUT = 2.0
 _LINKED = ("conf", "lib", "providers", "themes", "version.txt")
 _CLASSES = "classes.jsa"
 
-_DATABASE = "NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE;WRITE_DELAY=0;TRACE_LEVEL_FILE=0"
-"""The first two are Keycloak's own defaults for H2, which a full URL replaces. `AUTO_SERVER`, the
-third, would open a port. Without `WRITE_DELAY=0` a kill loses commits that were acknowledged; the
+_DATABASE = (
+    "jdbc:h2:file:~/h2/keycloakdb"
+    ";NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE;WRITE_DELAY=0;TRACE_LEVEL_FILE=0"
+)
+"""`~` is Java's `user.home`, which we set to the data folder: the server tells the admin of any
+realm the URL of its database (keycloak#51139), which must not be a path of the host. The first two
+options are Keycloak's own defaults for H2, which a full URL replaces. `AUTO_SERVER`, the third,
+would open a port. Without `WRITE_DELAY=0` a kill loses commits that were acknowledged; the
 trace file would hold failed statements with their values."""
 
 _JVM = (
@@ -89,12 +94,18 @@ _OPTIONS = (
 )
 
 
+_NO_OUTGOING = (
+    # Every call of the server's own HTTP client is sent to a proxy that is not there.
+    "--spi-connections-http-client--default--proxy-mappings=.*;http://127.0.0.1:9",
+)
+
+
 class KeycloakDistribution:
     """The official distribution, built in a copy of our own and run by `java` directly.
 
     `settings` is the `[keycloak]` section: version, sha256, archive, home, java_home, offline,
-    heap (bytes, or Java's form such as `512m`), transaction_timeout (seconds). `environ` is looked
-    at for `KEYCLOAK_HOME`, `JAVA_HOME`, `PATH` and `HOME`.
+    heap (bytes, or Java's form such as `512m`), transaction_timeout (seconds), outgoing. `environ`
+    is looked at for `KEYCLOAK_HOME`, `JAVA_HOME`, `PATH` and `HOME`.
     """
 
     name = "keycloak"
@@ -112,6 +123,7 @@ class KeycloakDistribution:
         self._java_home = str(settings.get("java_home") or "")
         self._offline = bool(settings.get("offline", False))
         self._heap = str(settings.get("heap") or "512m")
+        self._outgoing = () if settings.get("outgoing", True) else _NO_OUTGOING
         self._transaction_timeout = float(settings.get("transaction_timeout") or 60.0)
         self._sha256 = (
             _expected_digest(self.version, str(settings.get("sha256") or ""))
@@ -147,7 +159,16 @@ class KeycloakDistribution:
 
     def fingerprint(self) -> Mapping[str, str]:
         """Return digest, version, Java and effective options; ports, paths and sizes left out."""
-        options = "\n".join((*_BUILD_OPTIONS, *_JVM, *_OPTIONS, _DATABASE, self._timeout_option))
+        options = "\n".join(
+            (
+                *_BUILD_OPTIONS,
+                *_JVM,
+                *_OPTIONS,
+                *self._outgoing,
+                _DATABASE,
+                self._timeout_option,
+            )
+        )
         return {
             "keycloak.source": self._source,
             "keycloak.version": self.version,
@@ -275,6 +296,7 @@ class KeycloakDistribution:
             sharing,
             *_JVM,
             f"-Djava.io.tmpdir={scratch}",
+            f"-Duser.home={data}",
             f"-XX:ErrorFile={data / 'jvm-crash.log'}",
             f"-Dkc.home.dir={own}",
             f"-Djboss.server.config.dir={own / 'conf'}",
@@ -283,10 +305,11 @@ class KeycloakDistribution:
             "io.quarkus.bootstrap.runner.QuarkusEntryPoint",
             "start",
             *_OPTIONS,
+            *self._outgoing,
             f"--http-port={ports['http']}",
             f"--http-management-port={ports['management']}",
             f"--hostname={self.base_url(ports)}",
-            f"--db-url=jdbc:h2:file:{data / 'h2' / 'keycloakdb'};{_DATABASE}",
+            f"--db-url={_DATABASE}",
             self._timeout_option,
         )
         return argv, environment

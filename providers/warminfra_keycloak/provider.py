@@ -47,6 +47,7 @@ _READABLE_WITHIN = 10.0
 """Seconds that a created realm may take until its maker can read it. Expected: at once."""
 _TRANSACTION_TIMEOUT = 60.0
 _FORBIDDEN, _NOT_FOUND = 403, 404
+_NO_EVENTS = {"eventsEnabled": False, "adminEventsEnabled": False}
 
 
 class KeycloakProvider:
@@ -99,8 +100,13 @@ class KeycloakProvider:
         self._condemned[ref.id] = (name, self._traces.roles(name))
         with self._making:
             # From here no login and no token of the realm is good, even if the delete fails.
-            shut = {"enabled": False, "notBefore": int(time.time()) + 1}
+            shut = {"enabled": False, "notBefore": int(time.time()) + 1, **_NO_EVENTS}
             self._maker.send("PUT", path, json=shut, timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,))
+            # Keycloak leaves a deleted realm's events in its database.
+            for kept in ("events", "admin-events"):
+                self._maker.send(
+                    "DELETE", f"{path}/{kept}", timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,)
+                )
             try:
                 self._maker.send("DELETE", path, timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,))
             except OutcomeUnknown:

@@ -9,7 +9,7 @@ import pytest
 
 from warminfra.core.audit import Reply
 from warminfra_keycloak.audit.canonical import canonical
-from warminfra_keycloak.audit.surface import settled
+from warminfra_keycloak.audit.contents import settled
 
 REQUEST = httpx.Request("GET", "http://127.0.0.1/")
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
@@ -43,6 +43,14 @@ def of(status: int = 200, body: Any = None, text: str = "", **headers: str) -> R
             of(401, text="", www_authenticate=f'Bearer realm="{ONE}", error="invalid_token"'),
             of(401, text="", www_authenticate=f'Bearer realm="{TWO}", error="invalid_token"'),
         ),
+        (
+            of(text=f"<p>Sign in to  {ONE}</p>", content_type="text/html"),
+            of(text=f"<p>Sign in\n to {TWO}</p>", content_type="text/html"),
+        ),
+        (
+            of(text="<script>let a = 1</script>Hello", content_type="text/html"),
+            of(text="<!-- 2 -->Hello", content_type="text/html"),
+        ),
     ],
     ids=[
         "tokens",
@@ -52,6 +60,8 @@ def of(status: int = 200, body: Any = None, text: str = "", **headers: str) -> R
         "order of scopes",
         "redirects",
         "challenges",
+        "pages",
+        "scripts",
     ],
 )
 def test_what_differs_from_call_to_call_is_hidden(one: Reply, other: Reply) -> None:
@@ -81,6 +91,23 @@ def test_what_differs_from_call_to_call_is_hidden(one: Reply, other: Reply) -> N
             of(text='<span id="input-error">Yes</span>', content_type="text/html"),
         ),
         (of(200, body={}, set_cookie="KEYCLOAK_IDENTITY=abc"), of(200, body={})),
+        (
+            of(text="<body><p>You are <b>alice</b></p></body>", content_type="text/html"),
+            of(text="<body><p>You are <b>bob</b></p></body>", content_type="text/html"),
+        ),
+        (
+            of(text='<form id="a"></form>', content_type="text/html"),
+            of(text='<form id="b"></form>', content_type="text/html"),
+        ),
+        (of(text="it is 1", content_type="text/plain"), of(text="it is 2")),
+        (
+            of(401, www_authenticate='Bearer error="a"'),
+            of(401, www_authenticate='Bearer error="b"'),
+        ),
+        (of(302, location="/a?code=1"), of(302, location="/b?code=1")),
+        (of(302, location="/a?code=1"), of(302, location="/a?code=1&state=2")),
+        (of(body={"name": "short-1"}), of(body={"name": "short-2"})),
+        (of(body=["a", "b"]), of(body=["b", "a"])),
     ],
 )
 def test_what_an_attacker_could_learn_from_is_kept(one: Reply, other: Reply) -> None:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from isolation_checks.mutants.wire import remembers_for_all, without_tenant
+from isolation_checks.mutants.wire import (
+    cookies_for_all,
+    counts_by_address,
+    remembers_for_all,
+    without_tenant,
+)
+from isolation_checks.scratch import Scratch
+from isolation_checks.world import World
+from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.secret import Secret
 from warminfra_keycloak.audit import jose
 from warminfra_keycloak.audit.wire import at_realm, fields_of, realm_in
 
@@ -105,3 +115,49 @@ class TestAnAppThatTrustsARealm:
         other = generate_private_key(public_exponent=65537, key_size=2048)
         foreign = ({**jose.jwk(other), "kid": "k"},)
         assert not jose.accepts(self.token(), foreign, ISSUER)
+
+
+def test_cookies_for_all_lose_their_path_and_nothing_else() -> None:
+    """With the fault every realm gets every cookie; body, status and other headers stay."""
+
+    def server(request: httpx.Request) -> httpx.Response:
+        headers = {"set-cookie": "A=1;Path=/realms/a/;Secure", "location": "/x"}
+        return httpx.Response(302, headers=headers, text="moved", request=request)
+
+    answer = cookies_for_all()(httpx.Request("GET", "http://h/realms/a/x"), server)
+    assert answer.headers["set-cookie"] == "A=1;Path=/;Secure"
+    assert (answer.status_code, answer.text, answer.headers["location"]) == (302, "moved", "/x")
+
+
+def test_failures_counted_by_address_shut_every_realm() -> None:
+    """With the fault ten failures at one realm refuse a login at another, and no other request."""
+
+    def server(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text="Invalid username or password.", request=request)
+
+    fault = counts_by_address()
+    form = "http://h/realms/{}/login-actions/authenticate"
+    for _ in range(10):
+        assert fault(httpx.Request("POST", form.format("a")), server).status_code == 200
+    assert fault(httpx.Request("POST", form.format("b")), server).status_code == 429
+    assert fault(httpx.Request("GET", "http://h/realms/b/account"), server).status_code == 200
+
+
+LIST = Cell("admin token", "GET", "admin/serverinfo", server_wide=True)
+OF_A = Credential("admin token", "wi-a", Secret("t"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Reply(200, "features"), "common"),
+        (Reply(200, "TENANT", frozenset({"wi-a"})), "own"),
+        (Reply(200, "TENANT", frozenset({"wi-a", "wi-b"})), "crossed"),
+        (Reply(200, "a path", host=frozenset({"the folder of the server's files"})), "crossed"),
+        (Reply(401, ""), "refused"),
+    ],
+)
+def test_at_the_server_itself_it_counts_what_is_told(answer: Reply, outcome: str) -> None:
+    """Another tenant, or anything of the host, has crossed; what every server tells has not."""
+    world = World(cast("Scratch", None), lambda _: None)
+    assert world._outcome(LIST, OF_A, answer, Reply(401, "")) == outcome

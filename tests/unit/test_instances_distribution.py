@@ -270,7 +270,7 @@ def test_no_java(tmp_path: Path) -> None:
 def test_command_shows_no_secret_and_binds_loopback(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    """No secret is in argv; both ports are bound to loopback; a kill loses no commit."""
+    """No secret is in argv, no path in the database's URL; loopback only; no commit is lost."""
     home, data = home_in(tmp_path / "home"), tmp_path / "data"
     distribution = KeycloakDistribution(settings, environ(tmp_path))
     argv, env = distribution.command(home, data, PORTS, Secret("hidden"))
@@ -281,6 +281,7 @@ def test_command_shows_no_secret_and_binds_loopback(
     (url,) = [word for word in argv if word.startswith("--db-url=")]
     assert ";WRITE_DELAY=0" in url
     assert "AUTO_SERVER" not in url
+    assert str(tmp_path) not in url
     argv, env = distribution.command(home, data, PORTS, None)
     assert not [name for name in env if "BOOTSTRAP" in name]
     assert (argv, env) == distribution.command(home, data, PORTS, None)
@@ -311,6 +312,7 @@ def test_fingerprint_covers_build_java_and_options(
     for changed in (
         fingerprint(sha256="1" * 64),
         fingerprint(transaction_timeout=30.0),
+        fingerprint(outgoing=False),
         fingerprint(java_home=java_in(tmp_path / "jvm25", "25+36")),
     ):
         assert changed != plain

@@ -129,6 +129,8 @@ class Keycloak:
     transaction_timeout: timedelta = _of(DURATION, timedelta(seconds=60))
     password_policy: str = _of(matching(r"\S.*", '"fast", "stock" or a policy text'), "fast")
     """`fast` hashes cheaply, `stock` as Keycloak does by itself."""
+    outgoing: bool = _of(BOOLEAN, True)
+    """Whether the server may call addresses that a tenant's admin names (egress)."""
     url: str = _of(
         matching(r"(https?://[^\s/?#@]+[^\s?#@]*)?", "a plain http:// or https:// URL"), ""
     )

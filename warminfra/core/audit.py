@@ -6,7 +6,8 @@ learns nothing from their difference (ids, times, names of tenants and tokens ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +55,8 @@ class Reply:
     text: str
     mentions: frozenset[str] = frozenset()
     """Names of tenants in the answer as it came."""
+    host: frozenset[str] = frozenset()
+    """What of the server's host stood in the answer as it came, by name."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.text}"
@@ -66,6 +69,26 @@ class Row:
     table: str
     texts: tuple[str, ...]
     secrets: frozenset[str] = frozenset()
+
+
+class Browser(Protocol):
+    """One browser profile, with whatever cookies it was given. Claims: `iss`, `sub`, `sid`."""
+
+    def sign_in(self, lease: JsonObject) -> Mapping[str, str]:
+        """Sign the first user in by the form; return the claims of its ID token."""
+        ...
+
+    def comes_back(self, lease: JsonObject) -> Mapping[str, str]:
+        """Return whom the tenant takes the profile for without asking; {} if it would ask."""
+        ...
+
+    def sign_out(self, lease: JsonObject) -> None:
+        """Sign out of the lease's app."""
+        ...
+
+    def cookies(self) -> Sequence[tuple[str, str]]:
+        """Return name and path of every cookie held."""
+        ...
 
 
 class AuditSurface(Protocol):
@@ -122,6 +145,10 @@ class AuditSurface(Protocol):
         """Return every cell that there is, of every kind, minted here or not."""
         ...
 
+    def lacking(self, kinds: Set[str]) -> Mapping[str, str]:
+        """Return every lasting kind beyond those, with the reason why a lease may not yield it."""
+        ...
+
     def attempt(self, cell: Cell, credential: Credential, target: JsonObject | None) -> Reply:
         """Try it at the target lease's tenant, or at master (None)."""
         ...
@@ -136,6 +163,50 @@ class AuditSurface(Protocol):
 
     def roles(self, lease: JsonObject) -> Mapping[str, frozenset[str]]:
         """Return for each leased user the roles that its token carries beyond the defaults."""
+        ...
+
+    def everything(self, lease: JsonObject) -> str:
+        """Return all that can be read inside the tenant, events included, as one text."""
+        ...
+
+    def server_state(self) -> Mapping[str, str]:
+        """Return the server's own settings by part, without what is of single tenants."""
+        ...
+
+    def keep_events(self, lease: JsonObject) -> None:
+        """Let the tenant keep its events."""
+        ...
+
+    def host_facts(self) -> Mapping[str, str]:
+        """Return name → text of what no tenant may learn of the host, canaries included."""
+        ...
+
+    def placeholders(self) -> Sequence[str]:
+        """Return texts that a careless server would replace by something of its own."""
+        ...
+
+    def browser(self) -> Browser:
+        """Return a new browser profile."""
+        ...
+
+    def mark(self, lease: JsonObject, mark: str) -> Sequence[str]:
+        """Write the mark into every field that the lease can write; return the fields' names."""
+        ...
+
+    def heard(self, listen: Callable[[str, str, str], None]) -> AbstractContextManager[None]:
+        """Show `listen` each exchange: tenant ("": none), request in short, all that came back."""
+        ...
+
+    def ways(self, lease: JsonObject) -> Sequence[str]:
+        """Return the ways by which the lease might make the server call an address."""
+        ...
+
+    def go(self, way: str, lease: JsonObject, address: str) -> None:
+        """Try one; whether it worked, only who listens at the address can say."""
+        ...
+
+    def reach(self, port: int) -> None:
+        """Call that port of loopback oneself: the positive control of who listens there."""
         ...
 
     def known(self, lease: JsonObject) -> JsonObject:

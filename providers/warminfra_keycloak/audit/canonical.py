@@ -1,14 +1,15 @@
 """Takes out of an answer what differs from call to call and tells an attacker nothing.
 
-What stays: status, names of fields, error codes and texts, titles and messages of pages, names of
-cookies, path and parameter names of a redirect. A test feeds it pairs that must, and must not, be
-told apart.
+What stays: status, names of fields, error codes and texts, title and visible text of pages, names
+of cookies, path and parameter names of a redirect. A test feeds it pairs that must, and must not,
+be told apart.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,9 +23,7 @@ _TENANT = re.compile(r"wi-[a-z2-9]{8}-[a-z2-9]+")
 _LEASE = re.compile(r"\b[a-z2-9]{8}-[a-z2-9]{20,}\b")
 _OPAQUE = re.compile(r"(?<![\w-])(?=[\w-]*\d)[\w-]{24,}(?![\w-])")
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL)
-_SAID = re.compile(
-    r'(?:id="input-error[^"]*"|kc-feedback-text|id="kc-error-message")[^>]*>(.*?)<', re.S
-)
+_UNSEEN = re.compile(r"<(script|style|head)\b.*?</\1>|<!--.*?-->|<[^>]*>", re.S)
 _FORM = re.compile(r'<form id="([^"]+)"')
 
 _RANDOM = frozenset({"session_state", "sid"})
@@ -68,10 +67,10 @@ def _body(response: httpx.Response) -> str:
             return "broken JSON"
     if "html" in kind:
         title = _TITLE.search(response.text)
-        said = [found.strip() for found in _SAID.findall(response.text)]
+        seen = " ".join(unescape(_UNSEEN.sub(" ", response.text)).split())
         forms = _FORM.findall(response.text)
         heading = scrub(title.group(1).strip()) if title else ""
-        return f"page {heading!r} forms {forms} says {[scrub(line) for line in said]}"
+        return f"page {heading!r} forms {forms} says {scrub(seen)!r}"
     return scrub(response.text)
 
 

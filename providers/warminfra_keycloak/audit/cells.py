@@ -25,10 +25,8 @@ from warminfra_keycloak.audit.kinds import (
     COOKIE,
     ID,
     INITIAL,
-    LASTING,
     LOGOUT,
     OFFLINE,
-    ONE_SHOT,
     PASSWORD,
     REFRESH,
     REGISTRATION,
@@ -41,11 +39,6 @@ LOGIN_FORM = "login form"
 """Two requests: the page, whose client is public, and the form on it."""
 RESOURCE_SERVER = "an app that trusts the realm"
 """No request to the server but for its keys: an app looks at the token, as apps do."""
-
-
-def known() -> list[Cell]:
-    """Return every cell that there is, of every kind, minted here or not."""
-    return [cell for kind in (*LASTING, *ONE_SHOT) for cell in cells(kind)]
 
 
 def cells(kind: str) -> list[Cell]:

@@ -12,6 +12,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -27,6 +28,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 Sign = Callable[[bytes], bytes]
 Issuers = Callable[[str, str], bool]
 """Says whether the issuer in a token (first) is the one that is trusted (second)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How an app decides whose token it takes. As it is: of one issuer, by that issuer's keys."""
+
+    same_issuer: Issuers = str.__eq__
+    keys_by_token: bool = False
+    """It takes the keys of whatever issuer the token names."""
 
 
 def by_secret(secret: str) -> tuple[str, Sign]:
@@ -56,6 +66,14 @@ def signed(claims: Mapping[str, Any], algorithm: str, sign: Sign, **header: Any)
     head = {"alg": algorithm, "typ": "JWT", **header}
     text = f"{_encoded(json.dumps(head).encode())}.{_encoded(json.dumps(claims).encode())}"
     return f"{text}.{_encoded(sign(text.encode()))}"
+
+
+def issuer_of(token: str) -> str:
+    """Return the issuer that a token names, "" if it is none."""
+    try:
+        return str(claims_of(token).get("iss", ""))
+    except (ValueError, IndexError):
+        return ""
 
 
 def claims_of(token: str) -> dict[str, Any]:

@@ -18,10 +18,20 @@ ACTION, LOGIN, ASSERTION, TICKET = (
 )
 BACKCHANNEL = "backchannel authentication id"
 
-LASTING = (
-    *(ACCESS, REFRESH, OFFLINE, ID, SECRET, PASSWORD, COOKIE, ADMIN),
-    *(SERVICE, REGISTRATION, INITIAL, LOGOUT),
-)
 ONE_SHOT = (CODE, PAR, DEVICE, USER_CODE, ACTION, LOGIN, ASSERTION, TICKET, BACKCHANNEL)
 """Trying one may use it up."""
+ALL = (
+    *(ACCESS, REFRESH, OFFLINE, ID, SECRET, PASSWORD, COOKIE, ADMIN),
+    *(SERVICE, REGISTRATION, INITIAL, LOGOUT, *ONE_SHOT),
+)
 BEARERS = (ACCESS, REFRESH, OFFLINE, ID, ADMIN, SERVICE, LOGOUT)
+
+WHY_NOT = {
+    PASSWORD: "the template has no users",
+    SERVICE: "the template's client has no account of its own",
+    ADMIN: "the lease has no admin",
+    INITIAL: "the lease has no admin, who alone makes them",
+    REGISTRATION: "the lease has no admin, who alone makes them",
+    LOGOUT: "the server sends it to a client's back-channel address and gives it to no holder",
+}
+"""Lasting kinds that not every lease yields."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import httpx
 from keycloak.urls_patterns import (
-    URL_ADMIN_CLIENT_SESSION_STATS,
     URL_ADMIN_CLIENTS,
     URL_ADMIN_COMPONENTS,
     URL_ADMIN_KEYS,
@@ -33,9 +32,10 @@ from warminfra.core.errors import OutcomeUnknown, ProviderRefused, Unreachable
 from warminfra.core.models import JsonObject, ServerAccess
 from warminfra.core.secret import Secret
 from warminfra_keycloak.audit import cells as places
-from warminfra_keycloak.audit import furnish, jose, kinds
+from warminfra_keycloak.audit import contents, egress, furnish, jose, kinds, marks
 from warminfra_keycloak.audit.artifacts import FOR_NOBODY, MINTS, Means, service_token
-from warminfra_keycloak.audit.canonical import canonical
+from warminfra_keycloak.audit.browser import Profile
+from warminfra_keycloak.audit.canonical import canonical, scrub
 from warminfra_keycloak.audit.fresh import fresh
 from warminfra_keycloak.audit.holder import (
     asks,
@@ -46,9 +46,10 @@ from warminfra_keycloak.audit.holder import (
     redirect_of,
     tokens,
 )
+from warminfra_keycloak.audit.host import facts_of, placeholders
 from warminfra_keycloak.audit.once import USES
 from warminfra_keycloak.audit.target import Target, public_request
-from warminfra_keycloak.audit.wire import Wire
+from warminfra_keycloak.audit.wire import Wire, realm_in
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
 
 AUDITOR = "auditor"
@@ -60,10 +61,11 @@ class KeycloakSurface:
     """`AuditSurface` of one scratch server."""
 
     def __init__(self, access: ServerAccess) -> None:
-        self._base = access.base_url
+        self._base, self._access = access.base_url, access
+        self._facts: Mapping[str, str] = {}
         self.wire = Wire()
-        self.same_issuer: jose.Issuers = str.__eq__
-        """How the apps that trust a realm compare issuers; a mutant plants another way."""
+        self.trust = jose.Trust()
+        """How the apps that trust a realm look at a token; a mutant plants another way."""
         self._http = httpx.Client(transport=self.wire, timeout=_TIMEOUT, follow_redirects=False)
         self._means: dict[str, Means] = {}
         self._admin = AdminConnection(
@@ -172,7 +174,11 @@ class KeycloakSurface:
 
     def known_cells(self) -> Sequence[Cell]:
         """Return every cell that there is, of every kind, minted here or not."""
-        return places.known()
+        return [cell for kind in kinds.ALL for cell in places.cells(kind)]
+
+    def lacking(self, minted: Set[str]) -> Mapping[str, str]:
+        """Return every lasting kind beyond those, with the reason why a lease may not yield it."""
+        return {kind: why for kind, why in kinds.WHY_NOT.items() if kind not in minted}
 
     def attempt(self, cell: Cell, credential: Credential, target: JsonObject | None) -> Reply:
         """Send it. Raises `OutcomeUnknown` if no answer comes."""
@@ -183,7 +189,7 @@ class KeycloakSurface:
                 return self._by_form(credential, place)
             if cell.endpoint == places.RESOURCE_SERVER:
                 return self._at_app(credential, place)
-            return canonical(self._http.send(places.request(self._http, cell, credential, place)))
+            return self._reply(self._http.send(places.request(self._http, cell, credential, place)))
         except httpx.HTTPError as error:
             raise OutcomeUnknown(f"{cell}: {type(error).__name__}") from error
 
@@ -198,16 +204,64 @@ class KeycloakSurface:
 
     def digest(self, lease: JsonObject) -> str:
         """Return the digest of realm, users, clients, roles, key providers and sessions."""
-        realm = realm_of(lease)
-        state = {
-            "realm": self._get(URL_ADMIN_REALM, realm),
-            "users": _sorted(self._get(URL_ADMIN_USERS, realm)),
-            "clients": _sorted(self._get(URL_ADMIN_CLIENTS, realm)),
-            "roles": _sorted(self._get(URL_ADMIN_REALM_ROLES, realm)),
-            "components": _sorted(self._get(URL_ADMIN_COMPONENTS, realm)),
-            "sessions": _sorted(self._get(URL_ADMIN_CLIENT_SESSION_STATS, realm)),
-        }
-        return hashlib.sha256(json.dumps(settled(state), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(contents.state(self._admin, realm_of(lease)).encode()).hexdigest()
+
+    def everything(self, lease: JsonObject) -> str:
+        """Return all that can be read inside the realm, events included."""
+        return contents.everything(self._admin, realm_of(lease))
+
+    def server_state(self) -> Mapping[str, str]:
+        """Return the settings of the server and of master, by part."""
+        return contents.server(self._admin)
+
+    def keep_events(self, lease: JsonObject) -> None:
+        """Let the realm keep events of users and admins, as a template may."""
+        path = URL_ADMIN_REALM.format(**{"realm-name": realm_of(lease)})
+        self._admin.send("PUT", path, json={"eventsEnabled": True, "adminEventsEnabled": True})
+
+    def host_facts(self) -> Mapping[str, str]:
+        """Return canaries, and what the server tells its own admin of the host."""
+        if not self._facts:
+            self._facts = facts_of(self._access, contents.server_info(self._admin))
+        return self._facts
+
+    def placeholders(self) -> Sequence[str]:
+        """Return placeholders for the environment, properties and the vault."""
+        return placeholders(self._access)
+
+    # ------------------------------------------------------------ what a holder does
+
+    def browser(self) -> Profile:
+        """Return a new browser profile."""
+        return Profile(self._http)
+
+    def mark(self, lease: JsonObject, mark: str) -> Sequence[str]:
+        """Write the mark as user, stranger, app and, where there is one, admin."""
+        return marks.write(self._http, lease, mark)
+
+    @contextmanager
+    def heard(self, listen: Callable[[str, str, str], None]) -> Iterator[None]:
+        """Show each exchange on the wire: realm, verb and path, headers and body as they came."""
+
+        def hear(request: httpx.Request, answer: httpx.Response) -> None:
+            received = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
+            path = scrub(request.url.path.removeprefix("/"))
+            listen(realm_in(request.url), f"{request.method} {path}", f"{received}\n{answer.text}")
+
+        with self.wire.heard(hear):
+            yield
+
+    def ways(self, lease: JsonObject) -> Sequence[str]:
+        """Return the ways of the lease's class."""
+        return tuple(egress.ways(lease))
+
+    def go(self, way: str, lease: JsonObject, address: str) -> None:
+        """Try one way out."""
+        egress.ways(lease)[way](self._http, lease, address)
+
+    def reach(self, port: int) -> None:
+        """Call the port ourselves."""
+        self._http.get(f"http://127.0.0.1:{port}/")
 
     def roles(self, lease: JsonObject) -> Mapping[str, frozenset[str]]:
         """Return the roles in the token of each user, without the defaults of any realm."""
@@ -262,19 +316,24 @@ class KeycloakSurface:
         return self._admin.get(path, timeout=SLOW_TIMEOUT).json()
 
     def _at_app(self, credential: Credential, place: Target) -> Reply:
-        published = self._http.get(f"{place.oidc}/certs")
+        """Show the token to an app that trusts the realm: it fetches keys, and looks."""
+        token, issuer = credential.value.reveal(), f"{self._base}/realms/{place.realm}"
+        source = jose.issuer_of(token) if self.trust.keys_by_token else issuer
+        published = self._http.get(f"{source or issuer}/protocol/openid-connect/certs")
         if published.status_code != httpx.codes.OK:
             return canonical(published)  # a dead realm has none, and an app of it takes nothing
-        keys = published.json()["keys"]
-        issuer = f"{self._base}/realms/{place.realm}"
-        taken = jose.accepts(credential.value.reveal(), keys, issuer, self.same_issuer)
+        taken = jose.accepts(token, published.json()["keys"], issuer, self.trust.same_issuer)
         return Reply(200, "taken") if taken else Reply(401, "not taken")
 
     def _by_form(self, credential: Credential, place: Target) -> Reply:
         page = self._http.get(f"{place.oidc}/auth", params=public_request(place))
         username = credential.context["username"].reveal()
         answer = fill_in(self._http, page, username, credential.value.reveal())
-        return canonical(page if answer is None else answer)
+        return self._reply(page if answer is None else answer)
+
+    def _reply(self, answer: httpx.Response) -> Reply:
+        told = frozenset(name for name, text in self.host_facts().items() if text in answer.text)
+        return replace(canonical(answer), host=told)
 
     def _code(self, lease: JsonObject, cookies: Mapping[str, Secret]) -> Credential:
         answer = self._http.get(
@@ -316,15 +375,6 @@ class KeycloakSurface:
                 client,
             ),
         ]
-
-
-def settled(found: Any) -> Any:
-    """Return what was found with every list in one order: they are sets, and come in any."""
-    if isinstance(found, dict):
-        return {name: settled(value) for name, value in found.items()}
-    if isinstance(found, list):
-        return _sorted([settled(value) for value in found])
-    return found
 
 
 def realm_of(lease: JsonObject) -> str:
@@ -371,10 +421,6 @@ def _roles_in(token: str, realm: str) -> set[str]:
         "account/view-profile",
     }
     return own - defaults
-
-
-def _sorted(found: Any) -> list[Any]:
-    return sorted(found, key=lambda one: json.dumps(one, sort_keys=True))
 
 
 def _names(found: Any, key: str) -> list[str]:
