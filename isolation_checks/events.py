@@ -27,6 +27,10 @@ CHANNELS = {
 }
 
 
+PLAIN = "plain"
+"""The form of a planted fault that is always there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """What is done now, for people."""
@@ -106,8 +110,8 @@ class Planted:
     killed_by: str
     witness: str
     seconds: float
-    form: str = "plain"
-    """plain, or a stealth form: when the fault fires."""
+    form: str = PLAIN
+    """When the fault fires: plain (always), or a stealth form."""
     attempts: int = 0
     """What the checks tried until it was seen, or in all."""
     rounds: int = 0

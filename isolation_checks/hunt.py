@@ -11,10 +11,10 @@ import time
 from collections.abc import Sequence, Set
 
 from isolation_checks.checks.base import Check
-from isolation_checks.events import Event, Finding, Planted, Trouble
+from isolation_checks.events import PLAIN, Event, Finding, Planted, Trouble
 from isolation_checks.mutants.base import Mutant
 from isolation_checks.scratch import Scratch
-from isolation_checks.stealth import AFTER_CRASH, PLAIN, ROUNDS, stealthy
+from isolation_checks.stealth import AFTER_CRASH, ROUNDS, stealthy
 from isolation_checks.world import Emit, World
 from warminfra.core.errors import WarminfraError
 

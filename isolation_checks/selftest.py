@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from isolation_checks.engine import CHECKS, DEAR_CHECKS
-from isolation_checks.events import Event, Phase, Planted, Rehearsed, Trouble
+from isolation_checks.events import PLAIN, Event, Phase, Planted, Rehearsed, Trouble
 from isolation_checks.hunt import hunt
 from isolation_checks.mutants.base import Absent, Mutant
 from isolation_checks.mutants.catalogue import ABSENT, MUTANTS
 from isolation_checks.scratch import Scratch, scratch
 from isolation_checks.spoiled import rehearse
-from isolation_checks.stealth import PLAIN
 from isolation_checks.world import World
 from warminfra.config.settings import Settings
 from warminfra.core.audit import AuditPackage

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from isolation_checks.events import PLAIN
 from isolation_checks.mutants.base import Mutant
 from isolation_checks.plant import Fires
 from isolation_checks.scratch import Scratch
 
-PLAIN = "plain"
 ONE_IN_TEN = "once in ten"
 TWO_LIVE = "only with two live leases"
 USED_BEFORE = "only on a name used before"
@@ -44,15 +44,11 @@ def stealthy(mutant: Mutant, form: str, seed: int) -> Mutant:
     @contextmanager
     def planted(scratch: Scratch) -> Iterator[None]:
         fires: Fires = _FORMS[form](scratch, seed)
-        with _planted_plain(mutant, scratch):
+        with mutant.planted(scratch):
             scratch.plant.fires = fires
             yield
 
     return replace(mutant, planted=planted, forms=(form,))
-
-
-def _planted_plain(mutant: Mutant, scratch: Scratch) -> AbstractContextManager[None]:
-    return mutant.planted(scratch)
 
 
 def _one_in_ten(scratch: Scratch, seed: int) -> Fires:

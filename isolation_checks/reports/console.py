@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from isolation_checks.events import Checked, Event, Finding, Phase, Planted, Rehearsed, Trouble
+from isolation_checks.events import (
+    PLAIN,
+    Checked,
+    Event,
+    Finding,
+    Phase,
+    Planted,
+    Rehearsed,
+    Trouble,
+)
 from isolation_checks.verdict import Outcome
 
 Say = Callable[[str], None]
@@ -19,9 +28,12 @@ def line(event: Event) -> str:
             return f"  CROSSED {event.name}: {event.detail}"
         case Checked(check, _, attempts, controls, seconds):
             return f"  {check}: {attempts} attempts, {controls} controls passed, {seconds:.1f} s"
-        case Planted(mutant, title, channel, killed_by, _, seconds):
+        case Planted(mutant, title, channel, killed_by, _, seconds, form, attempts):
             end = f"seen by {killed_by}" if killed_by else "NOT SEEN"
-            return f"  {mutant} ({channel}, {title}): {end}, {seconds:.1f} s"
+            how = "" if form == PLAIN else f", {form}"
+            return (
+                f"  {mutant} ({channel}, {title}{how}): {end}, {attempts} attempts, {seconds:.1f} s"
+            )
         case Rehearsed(spoiled, title, ended, reason):
             return f"  {spoiled} ({title}): {ended}{f', {reason}' if reason else ''}"
         case Trouble(where, what):

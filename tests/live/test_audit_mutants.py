@@ -14,7 +14,7 @@ import pytest
 
 import isolation_checks
 from isolation_checks.engine import CHECKS
-from isolation_checks.events import Event
+from isolation_checks.events import PLAIN, Event
 from isolation_checks.hunt import hunt
 from isolation_checks.mutants.base import Mutant
 from isolation_checks.mutants.catalogue import MUTANTS
@@ -22,7 +22,7 @@ from isolation_checks.mutants.foreign import load
 from isolation_checks.reports.kills import write_kills
 from isolation_checks.scratch import Scratch, scratch
 from isolation_checks.selftest import KillTable
-from isolation_checks.stealth import AFTER_CRASH, PLAIN, TWO_LIVE, USED_BEFORE
+from isolation_checks.stealth import AFTER_CRASH, TWO_LIVE, USED_BEFORE
 from isolation_checks.world import World
 from testbed.installation import Installation
 from warminfra.config import load as load_settings

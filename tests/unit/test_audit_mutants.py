@@ -8,14 +8,14 @@ from typing import Any, cast
 import pytest
 
 from isolation_checks.engine import CHECKS, DEAR_CHECKS
-from isolation_checks.events import CHANNELS
+from isolation_checks.events import CHANNELS, PLAIN
 from isolation_checks.mutants.catalogue import ABSENT, MUTANTS, SPECIFICATION
 from isolation_checks.mutants.foreign import load
 from isolation_checks.plan import PROFILES, mutants_for
 from isolation_checks.plant import BEGINNING, END, Plant, Switch
 from isolation_checks.scratch import Scratch
 from isolation_checks.selftest import planned
-from isolation_checks.stealth import FORMS, ONE_IN_TEN, PLAIN, TWO_LIVE, USED_BEFORE, stealthy
+from isolation_checks.stealth import FORMS, ONE_IN_TEN, TWO_LIVE, USED_BEFORE, stealthy
 from warminfra.core.errors import Usage
 from warminfra.core.ids import TenantId
 from warminfra.core.models import TenantRef
