@@ -44,7 +44,7 @@ from isolation_checks.checks.serial import Serial
 from isolation_checks.checks.server_wide import ServerWide
 from isolation_checks.confirm import Counterexample, confirm
 from isolation_checks.events import Checked, Event, Finding, Known, Phase, Trouble
-from isolation_checks.hunt import hunt
+from isolation_checks.hunt import hunt, told
 from isolation_checks.mutants.base import Mutant
 from isolation_checks.mutants.catalogue import MUTANTS
 from isolation_checks.plan import Profile, blocks, mutants_for
@@ -221,7 +221,11 @@ class Audit:
         drawn = mutants_for(self.profile, possible, self.seed, self.lease_class, self.drawn)
         for mutant in (*self.foreign, *drawn):
             self._phase(f"planting {mutant.id}: {mutant.title}")
-            self._emit(hunt(server, mutant, CHECKS, self._emit, stock=stock))
+            found = self._carried(
+                f"mutant {mutant.id}", hunt, server, mutant, CHECKS, self._emit, stock=stock
+            )
+            if found is not None:
+                self._emit(found)
 
     def _blocks(self) -> None:
         """Run the programs, each block on a server of its own."""
@@ -257,8 +261,7 @@ class Audit:
         return None
 
     def _trouble(self, where: str, error: Exception) -> None:
-        plain = isinstance(error, WarminfraError | AssertionError)
-        self._emit(Trouble(where, str(error) if plain else f"{type(error).__name__}: {error}"))
+        self._emit(Trouble(where, told(error)))
 
     def _phase(self, text: str) -> None:
         self._emit(Phase(text))

@@ -65,8 +65,8 @@ def hunt(
                         check.run(world)
                     except _Seen as found:
                         seen = found.finding
-                    except (WarminfraError, AssertionError) as error:
-                        troubles.append(f"{check.name}: {error}")
+                    except Exception as error:  # noqa: BLE001 - a check that breaks saw nothing
+                        troubles.append(f"{check.name}: {told(error)}")
                     attempts += world.attempts
                     if seen is not None:
                         break
@@ -88,3 +88,9 @@ def hunt(
         attempts,
         rounds,
     )
+
+
+def told(error: Exception) -> str:
+    """Return what an error says; of one that is none of ours, its kind too."""
+    plain = isinstance(error, WarminfraError | AssertionError)
+    return str(error) if plain else f"{type(error).__name__}: {error}"
