@@ -35,6 +35,7 @@ def _human(found: JsonObject, recipes: list[JsonObject], leases: list[JsonObject
         f"tenants: {_counts(found['tenants'])}",
         f"leases: {_counts(found['leases'])}, {found['waiting']} waiting",
         _quarantine(found["quarantine"]),
+        *(_removing(row) for row in found.get("removing", [])),
         "",
     ]
     instances = table(
@@ -74,6 +75,12 @@ def _accepted(rows: list[JsonObject]) -> list[str]:
         f"(until {row['until']}: {row['why']})"
         for row in rows
     ]
+
+
+def _removing(row: JsonObject) -> str:
+    tries = f", {row['attempts']} failed tries" if row["attempts"] else ""
+    why = f": {row['reason']}" if row["reason"] else ""
+    return f"stack {row['name']} of lease {row['lease']} is being removed{tries}{why}"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_before_delay
 from tenacity.wait import wait_random_exponential
@@ -58,7 +59,6 @@ class PrePull:
     store: Store
     parallel: int = 3
     reserve: int = 0
-    _pinning: threading.Lock = field(default_factory=threading.Lock)
 
     def run(
         self,
@@ -166,10 +166,19 @@ class PrePull:
 
     def _pull_all(self, jobs: Sequence[_Job], progress: PullProgress, end: float) -> list[Measure]:
         stop = threading.Event()
-        with ThreadPoolExecutor(max(self.parallel, 1)) as pool:
-            futures: list[Future[Measure]] = [
-                pool.submit(self._pull, job, progress, end, stop) for job in jobs
-            ]
+        # Pins are another hand's work: a place that pulls must not wait for a container's start.
+        with (
+            ThreadPoolExecutor(1) as pinner,
+            ThreadPoolExecutor(max(self.parallel, 1)) as pool,
+        ):
+            pins: list[Future[None]] = []
+
+            def pull(job: _Job) -> Measure:
+                measure = self._pull(job, progress, end, stop)
+                pins.append(pinner.submit(self._pin))
+                return measure
+
+            futures: list[Future[Measure]] = [pool.submit(pull, job) for job in jobs]
             try:
                 pending = set(futures)
                 while pending:
@@ -178,7 +187,8 @@ class PrePull:
                         break
             finally:
                 stop.set()
-        failures = [error for future in futures if (error := future.exception())]
+        ended: list[Future[Any]] = [*futures, *pins]
+        failures = [error for future in ended if (error := future.exception())]
         for error in failures:
             if not isinstance(error, _Stopped):
                 raise error
@@ -220,7 +230,6 @@ class PrePull:
         self._check(job)
         if job.entry.name.tagged:
             self.engine.tag(job.content.image, job.entry.name.tagged)
-        self._pin()
         return Measure(
             str(job.entry.name),
             sum(tally.claimed.values()),
@@ -256,8 +265,7 @@ class PrePull:
             self.registry.digest_of(entry.bound)
 
     def _pin(self) -> None:
-        with self._pinning:
-            Pins(self.engine, self.store.owner()).settle(self.store.read())
+        Pins(self.engine, self.store.owner()).settle(self.store.read())
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:
