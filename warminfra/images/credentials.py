@@ -44,9 +44,9 @@ class Credentials:
                 hint="see credHelpers and credsStore in Docker's config.json",
             ) from None
         # docker-py writes a helper's answer with other names than a file's entry.
-        names = {"username": "username", "password": "password", "identitytoken": "identitytoken"}
         lowered = {key.lower(): value for key, value in entry.items()}
-        return {name: Secret(str(lowered[key])) for key, name in names.items() if lowered.get(key)}
+        names = ("username", "password", "identitytoken")
+        return {name: Secret(str(lowered[name])) for name in names if lowered.get(name)}
 
 
 def for_engine(credentials: Mapping[str, Secret]) -> dict[str, str] | None:

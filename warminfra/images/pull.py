@@ -28,7 +28,7 @@ from warminfra.images.holding import Held, Store
 from warminfra.images.lock import Lock, Locked
 from warminfra.images.pins import Pins
 from warminfra.images.progress import Measure, PullProgress, Tally
-from warminfra.images.registry import Content, Registry, until
+from warminfra.images.registry import Content, Registry
 from warminfra.images.resolve import in_parallel
 
 UNPACKED = 3
@@ -182,7 +182,7 @@ class PrePull:
             try:
                 pending = set(futures)
                 while pending:
-                    done, pending = wait(pending, timeout=until(end), return_when=FIRST_COMPLETED)
+                    done, pending = wait(pending, timeout=_until(end), return_when=FIRST_COMPLETED)
                     if any(future.exception() for future in done) or not done:
                         break
             finally:
@@ -220,7 +220,7 @@ class PrePull:
             self.engine.pull(name.repository, name.digest, login, heard)
 
         retrying = Retrying(
-            stop=stop_before_delay(until(end)),
+            stop=stop_before_delay(_until(end)),
             wait=wait_random_exponential(multiplier=1.0, max=30.0),
             retry=retry_if_exception_type(Unreachable),
             sleep=lambda seconds: _sleep(stop, seconds),
@@ -266,6 +266,11 @@ class PrePull:
 
     def _pin(self) -> None:
         Pins(self.engine, self.store.owner()).settle(self.store.read())
+
+
+def _until(deadline: float) -> float:
+    """Return the seconds left until `deadline` of the monotonic clock, at least a hundredth."""
+    return max(deadline - time.monotonic(), 0.01)
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import ssl
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -268,11 +267,6 @@ def retry_after(headers: Mapping[str, str]) -> float:
     """Return the seconds that `Retry-After` asks for, 0 if it does not, or names a date."""
     text = headers.get("Retry-After", "")
     return float(text) if text.isdigit() else 0.0
-
-
-def until(deadline: float) -> float:
-    """Return the seconds left until `deadline` of the monotonic clock, at least a hundredth."""
-    return max(deadline - time.monotonic(), 0.01)
 
 
 def _digest(text: bytes) -> str:
