@@ -98,7 +98,7 @@ def test_purge_leaves_nothing_of_ours(
     warm.warm(wanted(theirs, make(engine, registry, "brought", "1.0.0")))
     warm.warm(wanted(make(engine, registry, "other", "1.0.0")), "other")
     assert watch(home).purge() == 2
-    assert warm.engine.containers() == []
+    assert warm.pins() == []
     assert [name for name in warm.here() if "/brought@" in name or "/other@" in name] == []
     assert any("/before-us@" in name for name in warm.here())
     engine.run("image", "rm", theirs)

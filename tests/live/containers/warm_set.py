@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.engine import Engine
+from warminfra.core.engine import LocalContainer
 from warminfra.engine.images import DockerImages
 from warminfra.images.credentials import Credentials
 from warminfra.images.holding import Store
 from warminfra.images.keeping import Keeper
 from warminfra.images.lock import Lock, Wanted
+from warminfra.images.pins import Pins
 from warminfra.images.progress import Measure
 from warminfra.images.pull import PrePull
 from warminfra.images.registry import Registry as Client
@@ -52,8 +54,9 @@ class WarmSet:
         """Return `repository@digest` → image id."""
         return {name: image.id for image in self.engine.images() for name in image.digests}
 
-    def pins(self) -> int:
-        return len(self.engine.containers())
+    def pins(self) -> list[LocalContainer]:
+        """Return this set's own pins, running or not."""
+        return Pins(self.engine, self.store.owner()).of(self.engine.containers())
 
 
 @contextmanager
