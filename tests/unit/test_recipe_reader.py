@@ -283,6 +283,17 @@ def test_an_overlay_cannot_lead_out_of_the_recipe(tmp_path: Path) -> None:
     ]
 
 
+def test_a_config_cannot_be_a_file_of_the_node(tmp_path: Path) -> None:
+    """Neither by a path that leads out of the recipe, nor by a link."""
+    configs = "  one: {file: ../passwd}\n  two: {file: /etc/passwd}\n  three: {file: ./link}"
+    folder = recipe(tmp_path / "r", compose=service("configs: [one, two, three]", configs=configs))
+    (folder / "link").symlink_to("/etc/passwd")
+    assert problems(folder) == [
+        f"r/compose.yml:{line}: config {name}: its file leads out of the recipe"
+        for line, name in ((7, "one"), (8, "two"), (9, "three"))
+    ]
+
+
 def test_harmless_oddities_are_warnings(tmp_path: Path) -> None:
     """Keys that a stack passes over, unset variables, lines of no form."""
     folder = recipe(

@@ -200,7 +200,11 @@ def _images(
 def _lacking(reading: Reading, version: RecipeVersion) -> None:
     """Note configs whose file is not there, and what services use without its being declared."""
     for config in version.configs.values():
-        if config.file and not (reading.folder / config.file).is_file():
+        path = (reading.folder / config.file).resolve()
+        if config.file and not path.is_relative_to(reading.folder):
+            # The engine would read any file of the node into the stack.
+            reading.fault(config.place, f"config {config.name}: its file leads out of the recipe")
+        elif config.file and not path.is_file():
             reading.fault(config.place, f"config {config.name}: {config.file} is not there")
     declared = {"secrets": version.secrets, "configs": version.configs}
     for service in version.services.values():

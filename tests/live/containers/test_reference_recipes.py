@@ -67,3 +67,15 @@ def test_lasuite_docs_runs_on_its_database_and_cache(
         stack.exec("db", "/pg_backup.sh", "restore")
         tables = stack.exec("db", "psql", "-U", "docs", "-d", "docs", "-Atc", r"\dt")
         assert "django_session" in tables
+
+
+@pytest.mark.parametrize("repository", ["keycloak"], indirect=True)
+def test_keycloak_runs_on_postgresql(repository: Path, engine: Engine, gate: Gate) -> None:
+    """Discovery answers with the domain of the app's environment as its issuer."""
+    env = {"DOMAIN": "kc.ci.example"}
+    with deployed(engine, repository, "wt-kc", free_port(), env=env) as stack:
+        told = json.loads(get(f"{stack.url}/realms/master/.well-known/openid-configuration"))
+        assert told["issuer"] == "https://kc.ci.example/realms/master"
+        realms = "SELECT name FROM realm"
+        found = stack.exec("db", "psql", "-U", "keycloak", "-d", "keycloak", "-Atc", realms)
+        assert found == "master\n"
