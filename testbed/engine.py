@@ -3,9 +3,9 @@
     python -m testbed.engine up|down|status
 
 It is Debian's `dockerd`, as a Swarm of one node. It listens on a Unix socket only, its Swarm on
-loopback, and it changes no rule of the firewall: ports of containers are answered on loopback, and
-there alone, by its own proxy. What already runs is adopted. It is used by one session at a time
-(`held`), because tests prune.
+loopback, and it changes no rule of the firewall: ports of containers are answered by its own proxy
+(on every address of the machine: a Swarm knows no other way). What already runs is adopted. It is
+used by one session at a time (`held`), because tests prune.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ from warminfra.core.files import file_lock
 
 DOCKER = "/usr/bin/docker"
 """The package's own client, of the same version as the engine; it builds images."""
-
-_BRIDGE = "docker_gwbridge"
-_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 
 SETUP = Path(__file__).resolve().parent.parent / "deploy" / "setup-engine.sh"
 
@@ -92,29 +89,12 @@ class Engine:
             self.config_file.write_text("{}\n")
         started = self.server.start()
         state = json.loads(self.run("info", "--format", "{{json .Swarm}}"))["LocalNodeState"]
-        if started and not self._ports_on_loopback():
-            if state == "active":
-                self.run("swarm", "leave", "--force")
-                state = "inactive"
-            self._bind_ports_to_loopback()
         if state != "active":
             self.run(
                 *("swarm", "init", "--advertise-addr", "127.0.0.1"),
                 *("--listen-addr", "127.0.0.1:2377", "--data-path-addr", "127.0.0.1"),
             )
         return started
-
-    def _ports_on_loopback(self) -> bool:
-        options = self.run(
-            "network", "inspect", _BRIDGE, "--format", "{{json .Options}}", check=False
-        )
-        return bool(options.strip()) and json.loads(options).get(_BINDING) == "127.0.0.1"
-
-    def _bind_ports_to_loopback(self) -> None:
-        """Make the bridge of host-mode ports, before the Swarm makes one that binds to all."""
-        self.run("network", "rm", _BRIDGE, check=False)
-        options = ("--opt", f"com.docker.network.bridge.name={_BRIDGE}")
-        self.run("network", "create", *options, "--opt", f"{_BINDING}=127.0.0.1", _BRIDGE)
 
     def stop(self) -> None:
         """End it with its containers; images and volumes stay for the next start."""
