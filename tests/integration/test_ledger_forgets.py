@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import text
+
 from warminfra.core.ids import InstanceId, TemplateHash, TenantId
 from warminfra.core.models import TenantMaterial
 from warminfra.ledger import Ledger
+from warminfra.ledger.database import Database
 
 SECRET = "a-secret-that-only-one-lease-knows"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,3 +73,32 @@ def test_a_reader_puts_the_wiping_off_and_is_not_waited_for(tmp_path: Path) -> N
         ledger.tenants.gone(TenantId(f"tenant-{number}"), NOW)
     assert _holding(tmp_path) == []
     ledger.close()
+
+
+def test_a_reader_delays_forgetting_and_does_not_keep_it_from_happening(
+    migrated_ledger: Path, tmp_path: Path
+) -> None:
+    """The log is empty once the reader is through, without another call."""
+    path = tmp_path / "ledger.db"
+    shutil.copy(migrated_ledger, path)
+    database = Database(path)
+    reads, may_end = threading.Event(), threading.Event()
+
+    def reader() -> None:
+        with database.read() as tx:
+            tx.execute(text("SELECT count(*) FROM tenants")).all()
+            reads.set()
+            may_end.wait(10.0)
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    assert reads.wait(10.0)
+    with database.write() as tx:
+        tx.execute(text("INSERT INTO templates (hash, document) VALUES ('h', 'a secret')"))
+    timer = threading.Timer(0.15, may_end.set)
+    timer.start()
+    database.forget()
+    thread.join()
+    timer.join()
+    assert (tmp_path / "ledger.db-wal").stat().st_size == 0
+    database.close()

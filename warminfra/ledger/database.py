@@ -70,17 +70,23 @@ class Database:
     def forget(self) -> None:
         """Let what was overwritten or deleted stand in no file any more.
 
-        Empties the log of writes into the database. If a reader keeps that from being done now, it
-        is done with the next call: a dead secret is no reason to wait.
+        Empties the log of writes into the database. A reader may keep that from being done: then it
+        is tried some times more, writers let through in between, and at last left to the next call.
         """
+        for _ in range(_FORGET_TRIES):
+            if self._emptied():
+                return
+
+    def _emptied(self) -> bool:
         with self._writer, self._storage_faults(), self.engine.connect() as connection:
             raw = connection.connection.dbapi_connection
             assert raw is not None  # noqa: S101 - a connection that is open
             raw.execute("PRAGMA busy_timeout=100")
             try:
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                (busy, *_) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 raw.execute(f"PRAGMA busy_timeout={_PATIENCE * 1000}")
+        return not busy
 
     def close(self) -> None:
         """Close all connections."""
@@ -102,6 +108,8 @@ class Database:
             ) from None
 
 
+_FORGET_TRIES = 10
+"""Of 100 ms at most, each."""
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
 
 
