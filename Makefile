@@ -32,7 +32,8 @@ soak: $(VENV)/.ready keycloak-host
 
 # SEEDS self-tests, then AUDITS audits of PROFILE; goes on where it was stopped.
 soak-prover: $(VENV)/.ready keycloak-host
-	$(BIN)/python -m testbed.prover --seeds $(SEEDS) --audits $(AUDITS) --profile $(PROFILE)
+	$(BIN)/python -m testbed.prover --seeds $(SEEDS) --audits $(AUDITS) --profile $(PROFILE) \
+		--write docs/perf/prover.md
 
 host: keycloak-host
 	deploy/setup-engine.sh
