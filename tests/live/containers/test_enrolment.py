@@ -73,7 +73,8 @@ def test_enrol_prune_repair_unenrol(
 def test_kill_9_in_the_middle_of_an_enrolment(
     engine: Engine, registry: Registry, gate: Gate, installation: Installation, images: DockerImages
 ) -> None:
-    """The recipe is enrolled, what came is kept; the next call does the rest and no more."""
+    """The recipe is enrolled, what came is kept; the service or the next call, whoever is first,
+    does the rest and no more."""
     small = make(engine, registry, "enrol-small", "1.0.0", sizes=(300_000,))
     large = make(engine, registry, "enrol-large", "1.0.0", sizes=(5_000_000,))
     folder = shop(installation, small, large)
@@ -86,7 +87,8 @@ def test_kill_9_in_the_middle_of_an_enrolment(
     assert "shop" in [row["name"] for row in installation.json("recipes")["recipes"]]
     gate.clear()
     done = installation.json("enroll", "shop", str(folder))
-    assert [row["name"] for row in done["pulled"]] == [large]
+    assert [row["name"] for row in done["pulled"]] in ([large], [])
+    assert here(images, large)
     assert warm(installation)
     installation.run("unenroll", "shop", "--yes")
     assert not here(images, small)
