@@ -60,18 +60,7 @@ def files(
             "seen": list(finding.trace),
             "seen_again": list(example.again),
             "recipe": str(recipe),
-            **{
-                key: verdict[key]
-                for key in (
-                    "id",
-                    "fingerprint",
-                    "fingerprint_parts",
-                    "lease_class",
-                    "seed",
-                    "effort",
-                )
-                if key in verdict
-            },
+            **{key: verdict[key] for key in _OF_THE_VERDICT if key in verdict},
         }
         written[name] = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
         script = _SCRIPT.format(

@@ -30,14 +30,18 @@ def removed_at_the_end(folder: Path) -> Iterator[None]:
 
 
 def clear(folder: Path) -> None:
-    """End the servers below `folder` and remove it."""
+    """End the servers below `folder` and remove it, also what is just being started there."""
+    gone = folder.with_name(f"{folder.name}.gone")
+    with suppress(OSError):
+        folder.rename(gone)
     deadline = time.monotonic() + _PATIENCE
     while (living := list(_servers(folder))) and time.monotonic() < deadline:
         for process in living:
             with suppress(psutil.Error):
                 process.kill()
         time.sleep(0.05)
-    shutil.rmtree(folder, ignore_errors=True)
+    for place in (gone, folder):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _servers(folder: Path) -> Iterator[psutil.Process]:

@@ -95,7 +95,15 @@ class SelfTest:
                     self._phase(f"planting {mutant.id}: {mutant.title} ({form})")
                     checks = (*CHECKS, *DEAR_CHECKS) if mutant.dear else CHECKS
                     try:
-                        found = hunt(server, mutant, checks, self._note, form=form, seed=self.seed)
+                        found = hunt(
+                            server,
+                            mutant,
+                            checks,
+                            self._note,
+                            form=form,
+                            seed=self.seed,
+                            stock=stock,
+                        )
                     except Exception as error:  # noqa: BLE001 - the next fault is planted anew
                         self._note(Trouble(f"mutant {mutant.id}", told(error)))
                         if todo[0] not in again:

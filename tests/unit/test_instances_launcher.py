@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -245,6 +246,20 @@ def test_data_is_put_back_if_the_fault_is_elsewhere(
         launcher.start(INSTANCE, silent)
     assert (place / "data" / "identity.json").exists()
     assert not list(place.glob("data.broken-*"))
+
+
+def test_an_instance_removed_while_it_starts_stays_removed(make: Make, place: Path) -> None:
+    """Whoever discards the files of an instance need not fear that a start brings them back."""
+
+    def removed(line: str) -> None:
+        if "starting" in line:
+            shutil.rmtree(place)
+
+    make().start(INSTANCE, silent)
+    make().stop(INSTANCE, discard=False)
+    with pytest.raises(Unreachable, match="was removed"):
+        make().start(INSTANCE, removed)
+    assert not place.exists()
 
 
 def test_failed_take_over_begins_anew(make: Make, place: Path) -> None:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from warminfra.core.entropy import Entropy, SystemEntropy
+from warminfra.core.errors import Unreachable
 from warminfra.core.files import file_lock, part_of, private_dir, storage, write_private
 from warminfra.core.ids import InstallationId, InstanceId
 from warminfra.core.models import RunningInstance, ServerAccess
@@ -187,7 +188,7 @@ class LocalLauncher:
         snapshot = self._snapshots.obtain(home, progress)
         try:
             shutil.rmtree(server.data, ignore_errors=True)
-            private_dir(server.path)
+            _require(server)
             snapshot.copy_to(server.data)
             progress("starting")
             launch, ports = self._run(server, home)
@@ -204,6 +205,7 @@ class LocalLauncher:
         return self._running(instance, server, launch, ports, fresh=True)
 
     def _run(self, server: ServerDirectory, home: Path) -> tuple[Launch, Mapping[str, int]]:
+        _require(server)
         ports = self._ports(server)
         launch = server.spawn(home, ports)
         try:
@@ -255,6 +257,12 @@ class LocalLauncher:
         with storage(server.path):
             server.data.rename(aside)
         return aside
+
+
+def _require(server: ServerDirectory) -> None:
+    """Raise `Unreachable` if the instance was removed while it was being started: it stays so."""
+    if not server.path.is_dir():
+        raise Unreachable(f"{server.path} was removed")
 
 
 def _identity_file(server: ServerDirectory) -> Path:
