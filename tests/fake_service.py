@@ -59,7 +59,9 @@ STATUS = {
     "uptime_s": 1.5,
     "policy": {"policy": "unproven", "min_profile": "standard", "require": "audit"},
     "gate": [{"recipe": "docs", "mode": "shared", "reason": "policy unproven"}],
+    "accepted": [],
     "warnings": ["nothing is proven"],
+    "removing": [],
     "instances": [
         {
             "id": "kc-1", "provider": "keycloak", "kind": "warm", "state": "ready", "note": "",

@@ -35,7 +35,7 @@ def _human(found: JsonObject, recipes: list[JsonObject], leases: list[JsonObject
         f"tenants: {_counts(found['tenants'])}",
         f"leases: {_counts(found['leases'])}, {found['waiting']} waiting",
         _quarantine(found["quarantine"]),
-        *(_removing(row) for row in found.get("removing", [])),
+        *(_removing(row) for row in found["removing"]),
         "",
     ]
     instances = table(
