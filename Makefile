@@ -16,7 +16,7 @@ demo: $(VENV)/.ready keycloak-host
 	$(BIN)/python -m testbed.demo
 
 test: $(VENV)/.ready host
-	$(BIN)/python -m pytest -m "not soak" --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not soak" --numprocesses 2 --dist loadscope
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ import pytest
 from testbed.installation import LASUITE_DOCS, Installation, wait_until
 from tests.live.test_service_lease import give_back
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("prover")]
+pytestmark = pytest.mark.live
 
 CONFIG = 'min_profile = "smoke"\n[pool]\nmin = 1\nmax = 1\n'
 LEASE = ("lease", "--recipe", LASUITE_DOCS.name, "--reveal", "-o", "json")

@@ -29,7 +29,7 @@ from warminfra.config import load
 from warminfra.core.audit import AuditPackage
 from warminfra.service.composition import provider_package
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("prover")]
+pytestmark = pytest.mark.live
 
 RECIPE = Path(isolation_checks.__file__).parent / "recipes" / "fixed"
 USED_UP = {

@@ -30,7 +30,6 @@ from warminfra_keycloak import package
 
 pytestmark = [
     pytest.mark.live,
-    pytest.mark.xdist_group("prover"),
     # A service that dies on purpose ends its worker's thread by SystemExit.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]

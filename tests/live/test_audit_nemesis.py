@@ -23,7 +23,7 @@ from warminfra.core.audit import AuditPackage
 from warminfra.core.states import TenantState
 from warminfra.service.composition import provider_package
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("prover")]
+pytestmark = pytest.mark.live
 
 RECIPE = Path(isolation_checks.__file__).parent / "recipes" / "user"
 

@@ -11,7 +11,7 @@ from warminfra.core.audit import AuditSurface
 from warminfra.core.models import JsonObject
 from warminfra.testing.audit_conformance import AuditSurfaceConformance
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("prover")]
+pytestmark = pytest.mark.live
 
 
 class TestKeycloakSurface(AuditSurfaceConformance):
