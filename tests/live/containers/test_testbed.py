@@ -104,7 +104,10 @@ def test_a_stack_is_deployed_and_answers_on_loopback(
             except OSError:
                 return False
 
-        wait_until(answers, 60, "the service to answer")
+        wait_until(answers, 180, "the service to answer")
+    except TimeoutError:
+        print(engine.run("service", "ps", "--no-trunc", "testbed-web"))
+        raise
     finally:
         engine.run("service", "rm", "testbed-web")
     wait_until(
