@@ -23,25 +23,28 @@ class Manager:
     def run(self, world: World) -> None:
         """Try each verb with the wrong handle, then the right one; then take leases at once."""
         mine, theirs = world.scratch.lease(), world.scratch.lease()
+        try:
+            self._wrong_handle(world, mine, theirs)
+            self._alive(world, mine)
+        except LeaseLost as lost:
+            self._report(world, "lease lost early", f"a lease that lives is lost: {lost}")
+        self._at_once(world)
+        world.scratch.release(mine, theirs)
+        self._dead(world, mine)
+
+    def _wrong_handle(self, world: World, mine: JsonObject, theirs: JsonObject) -> None:
         for verb, call in _verbs(world).items():
             world.attempts += 1
             if self._accepted(call, theirs, mine["handle"]):
                 self._report(world, f"{verb} with A's handle", f"{verb} of B's lease works with it")
-        self._alive(world, mine)
-        self._at_once(world)
-        world.scratch.release(mine, theirs)
-        self._dead(world, mine)
 
     def _alive(self, world: World, lease: JsonObject) -> None:
         for verb, call in _verbs(world).items():
             if verb == "release":
                 continue
-            try:
-                if not self._accepted(call, lease, lease["handle"]):
-                    raise AssertionError(f"{verb} refuses even the right handle")
-                world.controls += 1
-            except LeaseLost as lost:
-                self._report(world, "lease lost early", f"{verb} of a lease that lives: {lost}")
+            if not self._accepted(call, lease, lease["handle"]):
+                raise AssertionError(f"{verb} refuses even the right handle")
+            world.controls += 1
 
     def _dead(self, world: World, lease: JsonObject) -> None:
         """A release is final: nothing may answer for the lease any more."""

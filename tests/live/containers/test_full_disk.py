@@ -30,7 +30,10 @@ MIB = 1 << 20
 
 @pytest.fixture
 def small_engine(engine: Engine) -> Iterator[tuple[DockerImages, Path]]:
-    """A second engine, without a network, and the disk of 48 MiB that its images lie on."""
+    """A second engine, and the disk of 48 MiB that its images lie on.
+
+    It keeps the bridge that the first one uses: an engine told to have none takes it away.
+    """
     # A short path: the name of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="wi-") as name, ExitStack() as last:
         folder = Path(name)
@@ -42,7 +45,7 @@ def small_engine(engine: Engine) -> Iterator[tuple[DockerImages, Path]]:
         command = (
             "/usr/sbin/dockerd", "--host", f"unix://{socket}", "--data-root", str(data),
             "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "docker.pid"),
-            "--config-file", str(folder / "daemon.json"), "--bridge", "none", "--iptables=false",
+            "--config-file", str(folder / "daemon.json"), "--iptables=false",
         )  # fmt: skip
 
         def answers() -> bool:
