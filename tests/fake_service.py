@@ -18,6 +18,7 @@ HANDLE = "0123456789abcdef" * 4
 CLIENT_SECRET = "client-secret-of-the-lease"
 PASSWORD = "password-of-alice"
 LEASE = "abcdefgh-abcdefghabcdefghabcdefgh22"
+HELD_UNTIL = "2100-01-01T00:00:00Z"
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -62,6 +63,8 @@ STATUS = {
     "accepted": [],
     "warnings": ["nothing is proven"],
     "removing": [],
+    "hold": {"max": 3, "memory": 2 << 30},
+    "held": [],
     "instances": [
         {
             "id": "kc-1", "provider": "keycloak", "kind": "warm", "state": "ready", "note": "",
@@ -127,6 +130,7 @@ class FakeService:
     def _usual(self, door: str, method: str, target: str, body: Any) -> Reply:
         lease = f"/v1/leases/{LEASE}"
         gone = {"id": LEASE, "lease": "released", "tenant": "gone", "reason": "", "attempts": 0}
+        held = {"id": LEASE, "held_until": HELD_UNTIL}
         run = {
             ("POST", "/v1/leases"): (201, document()),
             ("GET", "/v1/leases"): (200, {"leases": [document()]}),
@@ -135,6 +139,8 @@ class FakeService:
             ("DELETE", lease): (202, {**gone, "tenant": "retiring"}),
             ("POST", f"{lease}/renew"): (200, {"id": LEASE, "expires_at": "later", "ttl_s": 60}),
             ("PUT", f"{lease}/domain"): (200, document()),
+            ("POST", f"{lease}/hold"): (200, held),
+            ("POST", "/v1/runs/release"): (202, {"leases": [gone]}),
             ("GET", "/v1/recipes"): (200, {"recipes": [RECIPE]}),
             ("GET", "/v1/status"): (200, STATUS),
             ("GET", "/livez"): (200, {"live": True}),
@@ -189,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length)) if length else None
         door = Path(str(self.server.server_address)).name
-        target = unquote(self.path)
+        target = unquote(self.path).removesuffix("?unless_held=true")
         handle = self.headers.get("Warminfra-Handle", "")
         reply = self.server.fake.answer(door, self.command, target, body, handle)
         if isinstance(reply, str):

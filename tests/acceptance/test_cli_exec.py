@@ -302,6 +302,79 @@ def test_a_release_that_fails_is_told_and_changes_nothing(home: Home) -> None:
     assert "was not released" in told
 
 
+HOLD = ("POST", f"/v1/leases/{LEASE}/hold")
+
+
+def test_a_failed_command_s_lease_is_held(home: Home, service: FakeService) -> None:
+    """--on-failure hold:2h: the code is CMD's, nothing is released, and one line tells where the
+    document is and how to end it."""
+    ran = home.run(*execute("sh", "-c", "exit 7", options=("--on-failure", "hold:2h")))
+    assert ran.returncode == 7, ran.stderr
+    assert [(body, handle) for *_, body, handle in service.asked(*HOLD)] == [
+        ({"for_s": 7200.0}, HANDLE)
+    ]
+    assert not service.asked(*RELEASE)
+    (kept,) = home.runtime_dir.glob(f"held-{LEASE}-*.json")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert json.loads(kept.read_text())["handle"] == HANDLE
+    assert ran.stderr.count("\n") == 1
+    assert f"warminfra release {LEASE} --handle-file {kept}" in ran.stderr
+    assert HANDLE not in ran.stderr
+    assert home.run("release", LEASE, "--handle-file", str(kept)).returncode == 0
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize("command", [("true",), ("sh", "-c", "kill -INT $$")])
+def test_what_did_not_fail_is_not_held(
+    home: Home, service: FakeService, command: tuple[str, ...]
+) -> None:
+    """A success, or a command that was interrupted, is released as ever."""
+    home.run(*execute(*command, options=("--on-failure", "hold:2h")))
+    assert not service.asked(*HOLD)
+    assert len(service.asked(*RELEASE)) == 1
+
+
+def test_a_refused_hold_is_told_and_the_lease_released(home: Home, service: FakeService) -> None:
+    """Beyond the budget: the reason in one line, the lease is given back, the code stays CMD's."""
+    service.script[HOLD] = [problem(503, "no_capacity", "3 are held", "release one")]
+    ran = home.run(*execute("sh", "-c", "exit 7", options=("--on-failure", "hold:2h")))
+    assert ran.returncode == 7
+    assert ran.stderr == f"warminfra: lease {LEASE} is not held: 3 are held (release one)\n"
+    assert len(service.asked(*RELEASE)) == 1
+
+
+@pytest.mark.parametrize("wrong", ["hold", "keep:2h", "hold:soon", "hold:900h", "hold:0s"])
+def test_a_wrong_on_failure_is_told_before_anything_is_leased(
+    home: Home, service: FakeService, wrong: str
+) -> None:
+    """125 and one line for what is no hold, or longer than any may be."""
+    ran = home.run(*execute("true", options=("--on-failure", wrong)))
+    assert (ran.returncode, ran.stderr.count("\n")) == (125, 1)
+    assert not service.requests
+
+
+def test_documents_of_holds_that_are_over_are_removed(home: Home, service: FakeService) -> None:
+    """The next `exec` removes them; one whose hold goes on stays."""
+    for end in (1, 4102444800):
+        (home.runtime_dir / f"held-{LEASE}-{end}.json").write_text("x")
+    assert home.run(*execute("true")).returncode == 0
+    assert [path.name for path in home.runtime_dir.glob("held-*")] == [
+        f"held-{LEASE}-4102444800.json"
+    ]
+
+
+def test_the_runs_key_goes_with_exec_and_is_not_the_requests(
+    home: Home, service: FakeService
+) -> None:
+    """`release --run` reaches what `exec` leased, and yet each `exec` is a lease of its own."""
+    key = "a-secret-of-the-run"
+    for _ in range(2):
+        home.run(*execute("true", options=("--run", "7")), extra={"WARMINFRA_KEY": key})
+    wishes = [wish for _, _, wish, _ in service.asked("POST", "/v1/leases")]
+    assert [wish["run_key"] for wish in wishes] == [key, key]
+    assert wishes[0]["key"] != wishes[1]["key"]
+
+
 def on_terminal(home: Home, script: str) -> tuple[int, int]:
     """Start an `exec` of a script on a terminal of its own; return its pid and the other end."""
     pid, terminal = pty.fork()

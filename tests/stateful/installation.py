@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -100,9 +100,16 @@ class FakeProcesses:
 
     def __init__(self) -> None:
         self.dead: set[ProcessRef] = set()
+        self.watched: set[ProcessRef] = set()
 
     def alive(self, process: ProcessRef) -> bool:
         return process not in self.dead
+
+    def watch(self, processes: Collection[ProcessRef]) -> None:
+        self.watched = set(processes)
+
+    def wait(self, timeout: float) -> bool:
+        return bool(self.watched & self.dead)
 
 
 class Installation:

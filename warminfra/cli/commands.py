@@ -38,8 +38,9 @@ COMMANDS: Sequence[Command] = (
         "lease", "lease", "lease", "warminfra lease --recipe lasuite-docs -o env --to lease.env"
     ),
     Command("renew", "holder", "renew", "warminfra renew --ttl 10m"),
-    Command("release", "holder", "release", "warminfra release --handle-file lease.json --wait"),
+    Command("release", "release", "release", "warminfra release --handle-file lease.json --wait"),
     Command("show", "holder", "show", "warminfra show --reveal -o json"),
+    Command("hold", "holder", "hold", "warminfra hold --handle-file lease.json --for 2h"),
     Command("set-domain", "holder", "set_domain", "warminfra set-domain docs.ci.example"),
     Command("attach", "holder", "attach", "warminfra attach --stack docs-ci-17"),
     Command("leases", "holder", "leases", "warminfra leases"),

@@ -20,8 +20,9 @@ from warminfra.cli.document import FILE_VARIABLE, ID_VARIABLE, LEASE_PREFIX, lea
 from warminfra.cli.guard import Guard, cannot_start
 from warminfra.cli.handing import Handing
 from warminfra.cli.heartbeat import Heartbeat
-from warminfra.cli.lease import AppEnv, Domain, Recipe, Run, Slot, Stack, Wait
+from warminfra.cli.lease import KEY_VARIABLE, AppEnv, Domain, Recipe, Run, Slot, Stack, Wait
 from warminfra.cli.lease_file import write_lease_file
+from warminfra.cli.on_failure import INTERRUPTED, hold, hold_time
 from warminfra.cli.output import as_json
 from warminfra.cli.progress import Progress
 from warminfra.core.clock import SystemClock
@@ -47,13 +48,22 @@ def execute(
     domain: Domain = "",
     stack: Stack = "",
     app_env: AppEnv = None,
+    on_failure: Annotated[
+        str,
+        typer.Option(
+            "--on-failure",
+            metavar="hold:TIME",
+            help="Keep lease and stack for a look if CMD fails, as hold:2h.",
+        ),
+    ] = "",
     wait: Wait = "2m",
 ) -> int:
     """Lease, run CMD with the lease's environment, release at the end whatever happened.
 
     CMD finds the lease in WARMINFRA_LEASE_ID, _HANDLE and _FILE (its document) and the app's own
     names in the environment. What CMD leaves running in the background is killed when CMD ends.
-    With --stack the Swarm stack of that name, which CMD deploys, is removed at the end, too.
+    With --stack the Swarm stack of that name, which CMD deploys, is removed at the end, too. With
+    --on-failure hold:2h what a failed CMD leaves is kept for a look, if the budget has room for it.
 
     Exit code: CMD's; 128+n for signal n; 74 if the lease was lost; 125 if anything went wrong
     before CMD, 126 if it cannot be executed, 127 if it is not found.
@@ -64,6 +74,8 @@ def execute(
             hint=f"use that lease, or unset {ID_VARIABLE}",
         )
     handing = Handing(stack, app_env)
+    kept_for = hold_time(on_failure)
+    run_key = os.environ.get(KEY_VARIABLE)
     ttl_s, wait_s = session.seconds("--ttl", ttl), session.seconds("--wait", wait)
     with session.client() as client, Progress() as progress:
         document = client.acquire(
@@ -73,16 +85,22 @@ def execute(
             ttl=ttl_s,
             domain=domain,
             bind=True,
+            run_key=Secret(run_key) if run_key else None,
             stack=stack,
             secret_versions=handing.secret_versions,
             wait=wait_s,
             on_wait=lambda reason: progress.update(f"waiting for a lease: {reason}"),
         )
+    kept, may_be_held = False, True
     try:
         handing.write(document)
-        return _run(document, command)
+        code = _run(document, command)
+        if kept_for and code not in (0, LeaseLost.exit_code, INTERRUPTED):
+            kept = may_be_held = hold(document, kept_for, timeout=RELEASE_TIMEOUT)
+        return code
     finally:
-        _release(document)
+        if not kept:
+            _release(document, unless_held=may_be_held)
 
 
 def _run(document: JsonObject, command: list[str]) -> int:
@@ -146,10 +164,11 @@ class _Keeper:
             self._guard.kill()
 
 
-def _release(document: JsonObject) -> None:
+def _release(document: JsonObject, *, unless_held: bool) -> None:
+    """Give the lease back, but one that a person holds by now."""
     try:
         with session.client(timeout=RELEASE_TIMEOUT) as client:
-            client.release(document["id"], Secret(document["handle"]))
+            client.release(document["id"], Secret(document["handle"]), unless_held=unless_held)
     except WarminfraError as error:
         # The exit code stays the command's: the service sees that this process has ended.
         message = " ".join(error.message.split())

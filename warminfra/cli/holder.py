@@ -1,4 +1,4 @@
-"""What the holder of a lease does with it: renew, release, show, set-domain; and the list of all.
+"""What the holder of a lease does with it: renew, show, hold, set-domain; and the list of all.
 
 A lease is named by the argument or `WARMINFRA_LEASE_ID`. Its handle is never in argv.
 """
@@ -6,7 +6,6 @@ A lease is named by the argument or `WARMINFRA_LEASE_ID`. Its handle is never in
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -23,14 +22,9 @@ from warminfra.cli.document import (
 )
 from warminfra.cli.lease import handle_from
 from warminfra.cli.output import LeaseForm, Output, Plain, Reveal, To, as_json, emit, table
-from warminfra.cli.progress import Progress
-from warminfra.client import Client
-from warminfra.core.errors import NoCapacity, Unreachable, Usage
+from warminfra.core.errors import Usage
 from warminfra.core.models import JsonObject
 from warminfra.core.secret import Secret
-
-_POLL = 0.1
-"""Seconds between two looks at a teardown."""
 
 LeaseId = Annotated[
     str,
@@ -60,59 +54,13 @@ def renew(
 ) -> None:
     """Move a lease's deadline. Exit code 74 if the lease has ended."""
     ttl_s = session.seconds("--ttl", ttl) if ttl else 0.0
-    name, handle = _named(lease), _handle(handle_file)
+    name, handle = named(lease), handle_given(handle_file)
     with session.client() as client:
         renewal = client.renew(name, handle, ttl_s)
     if form is Plain.JSON:
         emit(as_json(renewal))
     else:
         emit(f"lease {name} lives until {renewal['expires_at']}")
-
-
-def release(
-    lease: LeaseId = "",
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the proof that all of it is gone.")
-    ] = False,
-    timeout: Annotated[str, typer.Option("--timeout", help="Longest wait.")] = "10m",
-    handle_file: HandleFile = None,
-    form: Output = Plain.HUMAN,
-) -> None:
-    """End a lease: its credentials die, its tenant is removed. Twice is fine."""
-    limit = session.seconds("--timeout", timeout)
-    name, handle = _named(lease), _handle(handle_file)
-    with session.client() as client:
-        state = client.release(name, handle)
-        if wait:
-            state = _gone(client, name, handle, limit)
-    if form is Plain.JSON:
-        emit(as_json(state))
-    else:
-        emit(f"lease {name} is {state['lease']}, its tenant {state['tenant']}")
-
-
-def _gone(client: Client, lease: str, handle: Secret, limit: float) -> JsonObject:
-    deadline = time.monotonic() + limit
-    with Progress() as progress:
-        while True:
-            try:
-                state = client.state(lease, handle)
-                left = [row for row in state.get("stacks", []) if row["state"] != "gone"]
-                if state["tenant"] == "gone" and not left:
-                    return state
-                tries = f" after {state['attempts']} failed tries" if state["attempts"] else ""
-                phase = f"tenant {lease} is {state['tenant']}{tries}"
-                for row in left:
-                    phase = f"stack {row['name']} is {row['state']}: {row['reason']}"
-            except Unreachable as error:
-                phase = error.message
-            if time.monotonic() >= deadline:
-                raise NoCapacity(
-                    f"not gone within {limit:g} s: {phase}",
-                    hint="the teardown goes on; see `warminfra quarantine ls`",
-                )
-            progress.update(f"waiting: {phase}")
-            time.sleep(_POLL)
 
 
 def show(
@@ -125,10 +73,30 @@ def show(
     """Show a lease to its holder, secrets masked unless --reveal."""
     chosen = form_or_default(form, to)
     check_github(chosen, to)
-    name, handle = _named(lease), _handle(handle_file)
+    name, handle = named(lease), handle_given(handle_file)
     with session.client() as client:
         document = client.show(name, handle)
     write_lease(document, chosen, to, reveal=reveal)
+
+
+def hold(
+    lease: LeaseId = "",
+    time: Annotated[str, typer.Option("--for", metavar="TIME", help="From now, as 2h.")] = "2h",
+    handle_file: HandleFile = None,
+    form: Output = Plain.HUMAN,
+) -> None:
+    """Keep a lease, its tenant and its stack for a look, whether its run goes on or not.
+
+    Exit code 75 if what may be held is used up; `warminfra status` shows it.
+    """
+    seconds = session.seconds("--for", time)
+    name, handle = named(lease), handle_given(handle_file)
+    with session.client() as client:
+        held = client.hold(name, handle, seconds)
+    if form is Plain.JSON:
+        emit(as_json(held))
+    else:
+        emit(f"lease {name} is held until {held['held_until']}")
 
 
 def set_domain(
@@ -142,7 +110,7 @@ def set_domain(
 ) -> None:
     """Apply the run's domain to the redirect URIs of the lease's client."""
     lease, domain = (first, second) if second else ("", first)
-    name, handle = _named(lease or os.environ.get(ID_VARIABLE, "")), _handle(handle_file)
+    name, handle = named(lease or os.environ.get(ID_VARIABLE, "")), handle_given(handle_file)
     with session.client() as client:
         document = client.set_domain(name, handle, domain)
     if form is Plain.JSON:
@@ -160,7 +128,7 @@ def attach(
     form: Output = Plain.HUMAN,
 ) -> None:
     """Let a Swarm stack end with the lease: one that is made after it, by its exact name."""
-    name, handle = _named(lease), _handle(handle_file)
+    name, handle = named(lease), handle_given(handle_file)
     with session.client() as client:
         owned = client.attach(name, handle, stack)
     if form is Plain.JSON:
@@ -187,19 +155,21 @@ def leases(
 
 def lease_table(rows: list[JsonObject]) -> str:
     """Return the leases as a table."""
-    columns = ("id", "recipe", "run", "slot", "state", "mode", "domain", "expires_at")
+    columns = ("id", "recipe", "run", "slot", "state", "mode", "domain", "expires_at", "held_until")
     return table(
         "leases", columns, [[str(row.get(name) or "-") for name in columns] for row in rows]
     )
 
 
-def _named(lease: str) -> str:
+def named(lease: str) -> str:
+    """Return the lease that was named. Raises `Usage` if none was."""
     if not lease:
         raise Usage("no lease given", hint=f"name its id, or set {ID_VARIABLE}")
     return lease
 
 
-def _handle(file: Path | None) -> Secret:
+def handle_given(file: Path | None) -> Secret:
+    """Return the handle in `file`, or in the environment. Raises `Usage`."""
     if file is not None:
         return handle_from(file)
     value = os.environ.get(HANDLE_VARIABLE, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,12 @@ AppEnv = Annotated[
     Path | None,
     typer.Option("--app-env", help="The app's env file; the recipe's names are set in it."),
 ]
+KEY_VARIABLE = "WARMINFRA_KEY"
+KEY_HELP = (
+    "The same key (16 characters or more), run and slot get the same lease; it also ends all of "
+    f"the run. It is a secret of the run: set {KEY_VARIABLE} rather than the option, which every "
+    "user of the machine sees."
+)
 Wait = Annotated[str, typer.Option("--wait", help="How long to wait for a lease.")]
 
 
@@ -51,19 +58,19 @@ def lease(
     recipe: Recipe,
     run: Run = "",
     slot: Slot = "",
-    key: Annotated[
-        str,
-        typer.Option(
-            "--key",
-            envvar="WARMINFRA_KEY",
-            help="The same key (16 characters or more) gets the same lease. It is a secret of the "
-            "run: set WARMINFRA_KEY rather than the option, which every user of the machine sees.",
-        ),
-    ] = "",
+    key: Annotated[str, typer.Option("--key", envvar=KEY_VARIABLE, help=KEY_HELP)] = "",
     ttl: Annotated[str, typer.Option("--ttl", help="Life without renewal, as 30m.")] = "",
     domain: Domain = "",
     stack: Stack = "",
     app_env: AppEnv = None,
+    bind_pid: Annotated[
+        str,
+        typer.Option(
+            "--bind-pid",
+            metavar="PID|self",
+            help="End the lease when this process dies; self: the one that calls warminfra.",
+        ),
+    ] = "",
     wait: Wait = "2m",
     form: LeaseForm = None,
     to: To = None,
@@ -83,6 +90,7 @@ def lease(
             hint="write it with --to FILE, or print it with --reveal",
         )
     ttl_s = session.seconds("--ttl", ttl) if ttl else 0.0
+    process = _process(bind_pid)
     wait_s = session.seconds("--wait", wait)
     with session.client() as client:
         with Progress() as progress:
@@ -93,6 +101,7 @@ def lease(
                 slot=slot,
                 ttl=ttl_s,
                 domain=domain,
+                bind_pid=process,
                 stack=stack,
                 secret_versions=handing.secret_versions,
                 wait=wait_s,
@@ -109,6 +118,15 @@ def lease(
                 except WarminfraError as error:
                     session.say(f"warminfra: lease {document['id']} stays until its end: {error}")
             raise
+
+
+def _process(text: str) -> int:
+    """Return the process that a lease is to be bound to, 0 for none. Raises `Usage`."""
+    if text == "self":
+        return os.getppid()
+    if text and not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise Usage(f"--bind-pid {text!r} is no process", hint="give a number, as $$, or self")
+    return int(text or 0)
 
 
 def handle_from(file: Path) -> Secret:

@@ -1,19 +1,25 @@
-"""The file in which `exec` leaves the lease document for its command (0600).
+"""The files in which `exec` leaves the lease document (0600): for its command, and for whoever
+looks at a held lease afterwards.
 
-Named after the `exec` that owns it, so that the next one removes what a killed one left behind.
+The first is named after the `exec` that owns it, the other after the lease and its end, so that the
+next `exec` removes what is of no use any more.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tempfile
+import time
+from datetime import datetime
 from pathlib import Path
 
 from warminfra.cli.output import write_private
 from warminfra.cli.processes import same_process, start_time
 
 _NAME = re.compile(r"lease-(\d+)-(\d+)\.json")
+_KEPT = re.compile(r"held-[a-z0-9-]+-(\d+)\.json")
 
 
 def write_lease_file(runtime_dir: Path, text: str) -> Path:
@@ -23,6 +29,19 @@ def write_lease_file(runtime_dir: Path, text: str) -> Path:
     path = folder / f"lease-{os.getpid()}-{start_time(os.getpid())}.json"
     write_private(path, text)
     return path
+
+
+def keep_lease_file(runtime_dir: Path, lease: str, until: datetime, text: str) -> Path:
+    """Write the document of a held lease to a file that stays until the hold is over."""
+    path = _folder(runtime_dir) / f"held-{lease}-{math.ceil(until.timestamp())}.json"
+    write_private(path, text)
+    return path
+
+
+def remove_kept(runtime_dir: Path, lease: str) -> None:
+    """Remove the kept document of a lease that was released."""
+    for path in _folder(runtime_dir).glob(f"held-{lease}-*.json"):
+        path.unlink(missing_ok=True)
 
 
 def _folder(runtime_dir: Path) -> Path:
@@ -56,4 +75,8 @@ def _remove_stale(folder: Path) -> None:
     for path in folder.glob("lease-*.json"):
         match = _NAME.fullmatch(path.name)
         if match and not same_process(int(match.group(1)), int(match.group(2))):
+            path.unlink(missing_ok=True)
+    for path in folder.glob("held-*.json"):
+        match = _KEPT.fullmatch(path.name)
+        if match and int(match.group(1)) < time.time():
             path.unlink(missing_ok=True)

@@ -10,6 +10,8 @@ from warminfra.cli.output import Output, Plain, as_json, emit, table
 from warminfra.cli.recipes import recipe_table
 from warminfra.core.models import JsonObject
 
+_MIB = 1 << 20
+
 
 def status(form: Output = Plain.HUMAN) -> None:
     """Show the service: mode and its reason, warnings, instances, pools, leases, quarantine."""
@@ -36,6 +38,7 @@ def _human(found: JsonObject, recipes: list[JsonObject], leases: list[JsonObject
         f"leases: {_counts(found['leases'])}, {found['waiting']} waiting",
         _quarantine(found["quarantine"]),
         *(_removing(row) for row in found["removing"]),
+        *_held(found["held"], found["hold"]),
         "",
     ]
     instances = table(
@@ -73,6 +76,21 @@ def _accepted(rows: list[JsonObject]) -> list[str]:
     return [
         f"accepted{'' if row['stands'] else ' until its day, and no more'}: {row['finding']} "
         f"(until {row['until']}: {row['why']})"
+        for row in rows
+    ]
+
+
+def _held(rows: list[JsonObject], budget: JsonObject) -> list[str]:
+    """Return one line for each lease that is kept for a look, after one for all of them."""
+    if not rows:
+        return []
+    taken = sum(row["memory"] for row in rows) / _MIB
+    first = (
+        f"held: {len(rows)} of {budget['max']}, {taken:.0f} of {budget['memory'] / _MIB:.0f} MiB"
+    )
+    return [first] + [
+        f"lease {row['id']} of {row['recipe']} is held until {row['held_until']}"
+        + (f" (run {row['run']})" if row["run"] else "")
         for row in rows
     ]
 

@@ -84,6 +84,8 @@ class Client:
         ttl: float = 0.0,
         domain: str = "",
         bind: bool = False,
+        bind_pid: int = 0,
+        run_key: Secret | None = None,
         stack: str = "",
         secret_versions: Mapping[str, str] | None = None,
         wait: float = 0.0,
@@ -91,9 +93,11 @@ class Client:
     ) -> JsonObject:
         """Return a lease document; `ttl` and `wait` are seconds, ttl 0 takes the default.
 
-        Without `key` a random one is drawn for this request. With `bind` the lease ends as soon as
-        this process dies; with `stack` it owns the Swarm stack of that name. Raises `NoCapacity`
-        with the last reason when `wait` is over, and `Unreachable` if the service never answered.
+        Without `key` a random one is drawn for this request; `run_key` is the key by which the
+        whole run is released, if it is another. With `bind` the lease ends as soon as this process
+        dies, with `bind_pid` that one; with `stack` it owns the Swarm stack of that name. Raises
+        `NoCapacity` with the last reason when `wait` is over, and `Unreachable` if the service
+        never answered.
         """
         wish: JsonObject = {
             "recipe": recipe,
@@ -104,6 +108,10 @@ class Client:
             "domain": domain,
             "bind": bind,
         }
+        if bind_pid:
+            wish["bind_pid"] = bind_pid
+        if run_key:
+            wish["run_key"] = run_key.reveal()
         if stack:
             wish |= {"stack": stack, "secret_versions": dict(secret_versions or {})}
         started = time.monotonic()
@@ -154,9 +162,21 @@ class Client:
         """Move the deadline to `ttl` seconds from now. Raises `LeaseLost`."""
         return self._call("POST", _lease(lease, "renew"), {"ttl_s": ttl}, handle=handle)
 
-    def release(self, lease: str, handle: Secret) -> JsonObject:
-        """End a lease; twice is fine. Returns at once, with its state."""
-        return self._call("DELETE", _lease(lease), handle=handle)
+    def release(self, lease: str, handle: Secret, *, unless_held: bool = False) -> JsonObject:
+        """End a lease, `unless_held` one that is not held; twice is fine. Returns at once, with its
+        state."""
+        query = "?unless_held=true" if unless_held else ""
+        return self._call("DELETE", _lease(lease) + query, handle=handle)
+
+    def release_run(self, run: str, key: Secret, *, held: bool = False) -> list[JsonObject]:
+        """End all leases of a run that were taken with its key, with `held` those held too; return
+        their states. Twice is fine."""
+        body = {"run": run, "key": key.reveal(), "held": held}
+        return list(self._call("POST", "/v1/runs/release", body)["leases"])
+
+    def hold(self, lease: str, handle: Secret, seconds: float) -> JsonObject:
+        """Keep a lease for a look. Raises `NoCapacity` if the budget of holds is used up."""
+        return self._call("POST", _lease(lease, "hold"), {"for_s": seconds}, handle=handle)
 
     def set_domain(self, lease: str, handle: Secret, domain: str) -> JsonObject:
         """Apply the run's domain; return the lease document."""

@@ -93,6 +93,17 @@ class Leases:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """What may be kept for a look after its run."""
+
+    max: int = _of(integer(0), 3)
+    """Leases at the same time."""
+    memory: int = _of(SIZE, 2 << 30)
+    """Bytes that they may take together, their stacks included."""
+    max_time: timedelta = _of(DURATION, timedelta(hours=24))
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """Ready tenants kept for each recipe that does not say otherwise."""
 
@@ -195,6 +206,7 @@ class Settings:
     service: Service
     sharing: Sharing = field(default_factory=Sharing)
     leases: Leases = field(default_factory=Leases)
+    hold: Hold = field(default_factory=Hold)
     pool: Pool = field(default_factory=Pool)
     instances: Instances = field(default_factory=Instances)
     keycloak: Keycloak = field(default_factory=Keycloak)
@@ -210,6 +222,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "sharing": Sharing,
     "audit": Audit,
     "leases": Leases,
+    "hold": Hold,
     "pool": Pool,
     "instances": Instances,
     "keycloak": Keycloak,

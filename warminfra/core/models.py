@@ -213,6 +213,12 @@ class Lease:
     created_at: datetime
     ended_at: datetime | None
     end_reason: str
+    run_key: str = ""
+    """Digest of the key that ends the whole run."""
+    held_until: datetime | None = None
+    """Until then it is kept for a look, whether its holder lives or not."""
+    held_memory: int = 0
+    """Bytes that the hold counts for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +288,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRequest:
-    """What a client asks for. `key` is random for each request and repeated with it."""
+    """What a client asks for. Key, run and slot name the request and are repeated with it."""
 
     recipe: str
     key: str
@@ -292,6 +298,8 @@ class LeaseRequest:
     """Seconds; 0 takes the configured default."""
     domain: str = ""
     bound_to: ProcessRef | None = None
+    run_key: str = ""
+    """What ends all of the run's leases; empty: `key` does."""
     stack: str = ""
     """Name of a Swarm stack that is to end with the lease."""
     secret_versions: Mapping[str, str] = field(default_factory=dict)

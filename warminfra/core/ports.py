@@ -6,7 +6,7 @@ nothing done), `OutcomeUnknown` (timeout, 5xx, cut connection: done or not, nobo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -112,6 +112,15 @@ class Processes(Protocol):
 
     def alive(self, process: ProcessRef) -> bool:
         """Say whether that very process runs (a zombie does not)."""
+        ...
+
+    def watch(self, processes: Collection[ProcessRef]) -> None:
+        """Look out for the ends of exactly these from now on."""
+        ...
+
+    def wait(self, timeout: float) -> bool:
+        """Return True as soon as a watched one has ended, each told once; False after `timeout`
+        seconds."""
         ...
 
 
@@ -283,4 +292,8 @@ class Stacks(Protocol):
 
     def images(self, stack: str) -> Sequence[RunningImage]:
         """Return what each service of the stack was told to run, and what it runs."""
+        ...
+
+    def memory(self, stack: str) -> int:
+        """Return the bytes of memory that the stack's containers on this node take now."""
         ...

@@ -84,6 +84,16 @@ class DockerStacks(Connected):
             for row in services
         ]
 
+    def memory(self, stack: str) -> int:
+        client = self._client
+        taken = 0
+        with translated(f"stack {stack}"):
+            for row in client.containers(filters={"label": f"{STACK_LABEL}={stack}"}):
+                with suppress(NotFound):  # it has ended since
+                    found: dict[str, Any] = client.stats(row["Id"], stream=False, one_shot=True)
+                    taken += int(found.get("memory_stats", {}).get("usage", 0))
+        return taken
+
 
 def _labels(kind: StackKind, row: Mapping[str, Any]) -> Mapping[str, str]:
     specified = kind in (StackKind.SERVICE, StackKind.SECRET, StackKind.CONFIG)

@@ -32,6 +32,26 @@ def process_ref(pid: int) -> ProcessRef | None:
     return None if rest[_STATE] in "ZX" else ProcessRef(pid, int(rest[_START]))
 
 
+def owner(pid: int) -> int | None:
+    """Return the user whose process `pid` is, None if there is none."""
+    found = _status(pid, "Uid")
+    return int(found[0]) if found else None
+
+
+def in_our_namespace(pid: int) -> bool:
+    """Say whether process `pid` means the same by a number as we do (it is in no pid namespace of
+    its own)."""
+    return len(_status(pid, "NSpid")) == 1
+
+
+def _status(pid: int, field: str) -> list[str]:
+    try:
+        lines = (_PROC / str(pid) / "status").read_text(errors="replace").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return next((line.split()[1:] for line in lines if line.startswith(f"{field}:")), [])
+
+
 def age(process: ProcessRef) -> float:
     """Return how long the process has lived, in seconds."""
     booted = time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,13 +1,15 @@
-"""Handles and key hashes: who holds a lease, without storing what proves it.
+"""Handles and digests of keys: who holds a lease, without storing what proves it.
 
-A handle is an HMAC of the lease's id under the installation's seal: the same request gets it again,
-the ledger alone does not tell it.
+Each is an HMAC under the installation's seal: the same request gets the same handle again, the
+ledger alone tells no handle, and no key can be guessed by it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+from collections.abc import Sequence
 
 from warminfra.core.errors import WrongHandle
 from warminfra.core.ids import TenantId
@@ -25,6 +27,15 @@ def check_handle(lease: TenantId, handle: str, seal: Secret) -> None:
         raise WrongHandle(f"the handle given is not that of lease {lease}")
 
 
-def hash_key(key: str) -> str:
-    """Return the hash under which the ledger knows a request's key."""
-    return hashlib.sha256(key.encode()).hexdigest()
+def hash_request(key: str, run: str, slot: str, seal: Secret) -> str:
+    """Return the digest by which the ledger knows a request: one key serves all slots of a run."""
+    return _sealed(["request", key, run, slot], seal)
+
+
+def hash_run(key: str, run: str, seal: Secret) -> str:
+    """Return the digest by which the ledger knows who may end a whole run."""
+    return _sealed(["run", key, run], seal)
+
+
+def _sealed(words: Sequence[str], seal: Secret) -> str:
+    return hmac.new(seal.reveal().encode(), json.dumps(words).encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""The verbs on a lease: acquire, renew, show, set_domain, release.
+"""The verbs on a lease: acquire, renew, show, set_domain, hold, release.
 
 Each checks the handle, then the state, and answers with a value or one of the typed errors. A lease
 exists only with a tenant in hand; `acquire` either grants one at once or says why to ask again.
@@ -7,6 +7,7 @@ exists only with a tenant in hand; `acquire` either grants one at once or says w
 from __future__ import annotations
 
 import difflib
+import hmac
 import shutil
 import time
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from warminfra.core.clock import Clock
 from warminfra.core.errors import (
     Conflict,
     LeaseLost,
+    NotAllowed,
     NotFound,
     SharingRefused,
     StorageFull,
@@ -44,7 +46,8 @@ from warminfra.core.template import Template
 from warminfra.leasing.bell import Bell
 from warminfra.leasing.demand import LATEST, Demand
 from warminfra.leasing.fleet import Fleet
-from warminfra.leasing.handle import check_handle, handle_of, hash_key
+from warminfra.leasing.handle import check_handle, handle_of, hash_request, hash_run
+from warminfra.leasing.holds import HoldKeeper
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate
 from warminfra.leasing.stacks import LOOK_AGAIN, StackKeeper, taken
@@ -78,7 +81,7 @@ class LeaseManager:
         """
         started = time.perf_counter()
         ttl = self._ttl(request.ttl)
-        key_hash = hash_key(request.key)
+        key_hash = hash_request(request.key, request.run, request.slot, self.seal)
         known = self.ledger.leases.by_key(key_hash)
         if known is not None:
             granted = self._again(known, request)
@@ -105,14 +108,16 @@ class LeaseManager:
         )
 
     def renew(self, lease_id: TenantId, handle: str, ttl: float = 0.0) -> Lease:
-        """Move the deadline to now plus `ttl` (0: the lease's own). Raises `LeaseLost`."""
+        """Move the deadline to now plus `ttl` (0: the lease's own), or leave it at the end of a
+        hold that is later. Raises `LeaseLost`."""
         lease = self._held(lease_id, handle)
         ttl = self._ttl(ttl) if ttl else lease.ttl
         deadline = self.clock.boot() + ttl
         expires_at = self.clock.wall() + timedelta(seconds=ttl)
-        if not self.ledger.leases.renew(lease_id, ttl, deadline, expires_at):
+        renewed = self.ledger.leases.renew(lease_id, ttl, deadline, expires_at)
+        if renewed is None:
             raise self._lost(self._known(lease_id))
-        return replace(lease, ttl=ttl, deadline=deadline, expires_at=expires_at)
+        return renewed
 
     def show(self, lease_id: TenantId, handle: str) -> Granted:
         """Return an active lease with all its secrets."""
@@ -141,15 +146,49 @@ class LeaseManager:
             )
             raise
 
-    def release(self, lease_id: TenantId, handle: str) -> Lease:
-        """End the lease; its teardown begins. Twice is fine."""
+    @property
+    def holds(self) -> HoldKeeper:
+        """Return who knows what is held."""
+        return HoldKeeper(self.ledger, self.clock, self.settings, self.stacks)
+
+    def hold(self, lease_id: TenantId, handle: str, seconds: float) -> Lease:
+        """Keep the lease for a look, its holder living or not. Raises as `HoldKeeper.hold`."""
+        return self.holds.hold(self._held(lease_id, handle), seconds)
+
+    def release(self, lease_id: TenantId, handle: str, *, unless_held: bool = False) -> Lease:
+        """End the lease, or with `unless_held` let one be that is held; its teardown begins.
+
+        Twice is fine.
+        """
         check_handle(lease_id, handle, self.seal)
-        self._known(lease_id)
-        self.ledger.leases.end(
-            lease_id, LeaseState.RELEASED, "released by its holder", self.clock.wall()
-        )
-        self.bell.ring()
+        lease = self._known(lease_id)
+        if unless_held and self._is_held(lease):
+            return lease
+        self._release(lease, "released by its holder")
         return self._known(lease_id)
+
+    def release_run(self, run: str, key: str, *, held: bool = False) -> list[Lease]:
+        """End all leases of a run that were made with its key, with `held` those that are held too.
+
+        Returns them, ended before or now; twice is fine, and a run without any lease has none.
+        Raises `NotAllowed` if there are leases of that run, but none with that key.
+        """
+        every = self.ledger.leases.of_run(run)
+        run_key = hash_run(key, run, self.seal)
+        mine = [lease for lease in every if hmac.compare_digest(lease.run_key, run_key)]
+        if every and not mine:
+            raise NotAllowed(
+                f"run {run!r} has {len(every)} leases, none of them with the key given",
+                hint="set WARMINFRA_KEY as it was when they were taken",
+            )
+        for lease in mine:
+            if held or not self._is_held(lease):
+                self._release(lease, "released with its run")
+        return [self._known(lease.id) for lease in mine]
+
+    def handle(self, lease_id: TenantId) -> str:
+        """Return the lease's handle, for whoever has proven by other means that it is theirs."""
+        return handle_of(lease_id, self.seal).reveal()
 
     def whereabouts(self, lease_id: TenantId, handle: str) -> tuple[Lease, Tenant]:
         """Return lease and tenant in whatever state: how far its teardown is."""
@@ -184,6 +223,7 @@ class LeaseManager:
         if request.stack:
             self.stacks.require_free(request.stack)
         now = self.clock.wall()
+        run_key = hash_run(request.run_key or request.key, request.run, self.seal)
 
         def new_lease(tenant: TenantId, decision: Decision) -> Lease:
             return Lease(
@@ -205,6 +245,7 @@ class LeaseManager:
                 created_at=now,
                 ended_at=None,
                 end_reason="",
+                run_key=run_key,
             )
 
         outcome = self.ledger.leases.take(
@@ -272,6 +313,10 @@ class LeaseManager:
             raise self._lost(self._known(lease.id))
         return replace(granted, lease=replace(lease, domain=domain))
 
+    def _release(self, lease: Lease, why: str) -> None:
+        self.ledger.leases.end(lease.id, LeaseState.RELEASED, why, self.clock.wall())
+        self.bell.ring()
+
     def _take_back(self, lease: Lease, why: str) -> None:
         """A lease that is not whole never reaches its holder: nothing half done."""
         self.ledger.leases.end(
@@ -284,6 +329,9 @@ class LeaseManager:
         self.bell.ring()
 
     # ------------------------------------------------------------ checks
+
+    def _is_held(self, lease: Lease) -> bool:
+        return lease.held_until is not None and lease.held_until > self.clock.wall()
 
     def _ttl(self, ttl: float) -> float:
         if ttl == 0:

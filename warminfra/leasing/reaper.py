@@ -25,7 +25,9 @@ class Reaper:
         """End what has run out; return how many leases that were."""
         now = self.clock.boot()
         ended = 0
-        for lease in self.ledger.leases.active():
+        active = self.ledger.leases.active()
+        self.processes.watch({lease.bound_to for lease in active if lease.bound_to is not None})
+        for lease in active:
             reason = self._over(lease, now)
             if reason:
                 ended += self.ledger.leases.end(
@@ -50,7 +52,8 @@ class Reaper:
 
     def _over(self, lease: Lease, now: float) -> str:
         if lease.deadline < now:
-            return "its deadline passed"
+            held = lease.held_until == lease.expires_at
+            return "its hold is over" if held else "its deadline passed"
         if lease.bound_to is not None and not self.processes.alive(lease.bound_to):
             return f"its process {lease.bound_to.pid} died"
         return ""

@@ -39,5 +39,12 @@ class LeasingSettings:
     """Seconds without an answer after which a living server is started anew."""
     retry_base: float = 1.0
     retry_limit: float = 300.0
+    hold_max: int = 3
+    """Leases that may be held at the same time."""
+    hold_memory: int = 2 << 30
+    """Bytes of memory that all held leases may take together."""
+    hold_longest: float = 24 * 3600.0
+    instance_memory: int = 1536 << 20
+    """What a dedicated server counts for."""
     disk_reserve: int = 0
     """Bytes free on the state directory's disk below which there are no new leases."""

@@ -91,6 +91,10 @@ class StackKeeper:
                 if name not in have:
                     engine.make_secret(name, value, labels)
 
+    def memory(self, name: str) -> int:
+        """Return the bytes of memory that a stack takes now."""
+        return self._engine().memory(name)
+
     # ------------------------------------------------------------ in the background
 
     def step(self) -> str:

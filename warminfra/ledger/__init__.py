@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from warminfra.ledger.database import Database
+from warminfra.ledger.holds import Holds
 from warminfra.ledger.instances import Instances
 from warminfra.ledger.leases import Leases, NotTaken, StackTaken, Taken
 from warminfra.ledger.recipes import Recipes
@@ -24,6 +25,7 @@ class Ledger:
         self.recipes = Recipes(database)
         self.tenants = Tenants(database)
         self.leases = Leases(database)
+        self.holds = Holds(database)
         self.sharing = Sharing(database)
         self.stacks = Stacks(database)
 

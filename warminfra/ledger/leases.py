@@ -7,7 +7,7 @@ the lease's row are one transaction, so no two leases can have one tenant and no
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -135,15 +135,25 @@ class Leases:
             remove_in(tx, lease)
             return True
 
-    def renew(self, lease: TenantId, ttl: float, deadline: float, expires_at: datetime) -> bool:
-        """Move the deadline of an active lease; False if it has ended."""
+    def renew(
+        self, lease: TenantId, ttl: float, deadline: float, expires_at: datetime
+    ) -> Lease | None:
+        """Move the deadline of an active lease; None if it has ended. A hold is never shortened."""
         with self._db.write() as tx:
-            done = tx.execute(
+            active = (leases.c.id == lease) & (leases.c.state == LeaseState.ACTIVE)
+            row = tx.execute(select(leases).where(active)).mappings().first()
+            if row is None:
+                return None
+            found = rows.lease(row)
+            if found.held_until is not None:
+                deadline = max(deadline, found.deadline)
+                expires_at = max(expires_at, found.expires_at)
+            tx.execute(
                 update(leases)
-                .where(leases.c.id == lease, leases.c.state == LeaseState.ACTIVE)
+                .where(active)
                 .values(ttl=ttl, deadline=deadline, expires_at=expires_at)
             )
-            return done.rowcount == 1
+            return replace(found, ttl=ttl, deadline=deadline, expires_at=expires_at)
 
     def set_domain(self, lease: TenantId, domain: str) -> bool:
         """Record the domain that was applied; False if the lease has ended."""
@@ -158,8 +168,9 @@ class Leases:
     def resume(self, boot: float, boot_id: str, now: datetime, grace: float) -> int:
         """Give the active leases a time to beat again after a restart; return how many.
 
-        No deadline is nearer than the grace, which is never longer than the lease's own ttl. After
-        a reboot the wall clock says what is left.
+        No deadline is nearer than the grace, which is never longer than the lease's own ttl; none
+        is further than that ttl, or the end of its hold. After a reboot the wall clock says what is
+        left.
         """
         count = 0
         with self._db.write() as tx:
@@ -171,7 +182,8 @@ class Leases:
                     if lease.boot_id == boot_id
                     else (lease.expires_at - now).total_seconds()
                 )
-                left = min(max(left, min(grace, lease.ttl)), lease.ttl)
+                held = (lease.held_until - now).total_seconds() if lease.held_until else 0.0
+                left = min(max(left, min(grace, lease.ttl)), max(lease.ttl, held))
                 tx.execute(
                     update(leases)
                     .where(leases.c.id == lease.id)
@@ -201,6 +213,12 @@ class Leases:
         with self._db.read() as tx:
             ordered = query.order_by(leases.c.created_at)
             return [rows.lease(row) for row in tx.execute(ordered).mappings()]
+
+    def of_run(self, run: str) -> list[Lease]:
+        """Return every lease of a run, ended ones too, oldest first."""
+        query = select(leases).where(leases.c.run == run).order_by(leases.c.created_at)
+        with self._db.read() as tx:
+            return [rows.lease(row) for row in tx.execute(query).mappings()]
 
     def under(self, verdict: VerdictId) -> list[Lease]:
         """Return every lease that was shared on the word of the verdict, ended ones too."""

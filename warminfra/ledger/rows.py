@@ -96,6 +96,9 @@ def lease(row: RowMapping) -> Lease:
         created_at=row["created_at"],
         ended_at=row["ended_at"],
         end_reason=row["end_reason"],
+        run_key=row["run_key"],
+        held_until=row["held_until"],
+        held_memory=row["held_memory"],
     )
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Dialect,
     Float,
@@ -131,7 +132,11 @@ leases = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime, nullable=True),
     Column("end_reason", Text, nullable=False, default=""),
+    Column("run_key", String(64), nullable=False, default=""),
+    Column("held_until", UtcTime, nullable=True),
+    Column("held_memory", BigInteger, nullable=False, default=0),
 )
+Index("ix_leases_run", leases.c.run)
 Index(
     "uq_leases_key_hash",
     leases.c.key_hash,

@@ -16,14 +16,21 @@ from warminfra import __version__
 from warminfra.core.errors import Internal, NotAllowed, Unreachable, Usage, WarminfraError
 from warminfra.core.ids import TenantId, VerdictId
 from warminfra.core.models import JsonObject, LeaseRequest, Waiting
-from warminfra.instances.processes import process_ref
 from warminfra.service import admin, views
+from warminfra.service.binding import bound_process
 from warminfra.service.composition import Parts
 from warminfra.service.document import lease_document, stack_secrets
 from warminfra.service.loops import Loops
 from warminfra.service.metrics import Metrics
 from warminfra.service.peers import ADMIN, peer_of
-from warminfra.service.schemas import DomainBody, LeaseBody, RenewBody, StackBody
+from warminfra.service.schemas import (
+    DomainBody,
+    HoldBody,
+    LeaseBody,
+    RenewBody,
+    RunBody,
+    StackBody,
+)
 
 log = structlog.get_logger()
 
@@ -43,13 +50,8 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
     @app.post("/v1/leases", status_code=201, summary="Take a lease")
     def acquire(body: LeaseBody, request: Request, response: Response) -> JsonObject:
         bound_to = None
-        if body.bind:
-            bound_to = process_ref(peer_of(request.scope).pid)
-            if bound_to is None:
-                raise Usage(
-                    "the calling process cannot be seen from here, so no lease can be bound to it",
-                    hint="call without bind and renew, or run in the service's pid namespace",
-                )
+        if body.bind or body.bind_pid:
+            bound_to = bound_process(peer_of(request.scope), body.bind_pid)
         begun = time.perf_counter()
         outcome = manager.acquire(
             LeaseRequest(
@@ -60,6 +62,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
                 ttl=body.ttl_s,
                 domain=body.domain,
                 bound_to=bound_to,
+                run_key=body.run_key,
                 stack=body.stack,
                 secret_versions=body.secret_versions,
             )
@@ -117,9 +120,23 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
             "stacks": [views.stack_row(stack) for stack in owned],
         }
 
+    @app.post("/v1/leases/{lease}/hold", summary="Keep a lease for a look, within the budget")
+    def hold(lease: str, body: HoldBody, handle: Handle) -> JsonObject:
+        held = manager.hold(TenantId(lease), handle, body.for_s)
+        return views.held_row(held) | {"schema": "warminfra.hold/v1"}
+
+    @app.post("/v1/runs/release", status_code=202, summary="Give back all leases of a run")
+    def release_run(body: RunBody) -> JsonObject:
+        ended = manager.release_run(body.run, body.key, held=body.held)
+        states = [
+            views.lease_state(parts, *manager.whereabouts(lease.id, manager.handle(lease.id)))
+            for lease in ended
+        ]
+        return {"schema": "warminfra.run-release/v1", "run": body.run, "leases": states}
+
     @app.delete("/v1/leases/{lease}", status_code=202, summary="Give a lease back")
-    def release(lease: str, handle: Handle) -> JsonObject:
-        manager.release(TenantId(lease), handle)
+    def release(lease: str, handle: Handle, unless_held: bool = False) -> JsonObject:
+        manager.release(TenantId(lease), handle, unless_held=unless_held)
         return views.lease_state(parts, *manager.whereabouts(TenantId(lease), handle))
 
     @app.put("/v1/leases/{lease}/domain", summary="Apply the run's domain")

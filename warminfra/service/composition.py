@@ -15,9 +15,9 @@ from warminfra.core.errors import ConfigInvalid
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import RunningInstance
 from warminfra.core.ports import Launcher, Provider, ProviderPackage, Stacks
+from warminfra.instances.deaths import ProcessWatch
 from warminfra.instances.external import ExternalLauncher
 from warminfra.instances.local import LocalLauncher
-from warminfra.instances.processes import SystemProcesses
 from warminfra.leasing.builder import Builder, Draw
 from warminfra.leasing.demand import Demand
 from warminfra.leasing.fleet import Fleet
@@ -149,7 +149,7 @@ def compose(
     manager = LeaseManager(
         ledger, clock, leasing, gate, fleet, demand, installation.seal, state_dir, stacks
     )
-    reaper = Reaper(ledger, clock, SystemProcesses(), leasing)
+    reaper = Reaper(ledger, clock, ProcessWatch(), leasing)
     return Parts(
         settings,
         installation,
@@ -191,6 +191,10 @@ def leasing_settings(settings: Settings) -> LeasingSettings:
         hard_cap=settings.instances.hard_cap,
         replace_after=sys.maxsize if only_one else settings.instances.replace_after,
         disk_reserve=settings.service.disk_reserve,
+        hold_max=settings.hold.max,
+        hold_memory=settings.hold.memory,
+        hold_longest=settings.hold.max_time.total_seconds(),
+        instance_memory=keycloak.memory_limit,
         refill_pause=REFILL_PAUSE,
     )
 

@@ -1,5 +1,5 @@
-"""The background threads: one for each instance's worker, one that reaps and tends, one for
-stacks, one for images.
+"""The background threads: one for each instance's worker, one that reaps and tends, one that sees
+holders die, one for stacks, one for images.
 
 A loop never ends by an error: it logs it, waits, and goes on; what is wrong shows in `status`.
 """
@@ -43,6 +43,7 @@ class Loops:
         self._reaudit = Reaudit(parts)
         self._next_check = parts.clock.boot() + CHECK_EVERY
         self._stacks = threading.Thread(target=self._remove_stacks, name="stacks", daemon=True)
+        self._holders = threading.Thread(target=self._watch_holders, name="holders", daemon=True)
         self._image_watch = ImageWatch(parts.settings)
         self._images = threading.Thread(target=self._watch_images, name="images", daemon=True)
         self.closing = False
@@ -60,6 +61,7 @@ class Loops:
         parts.reaper.resume()
         parts.fleet.tend()
         self._tender.start()
+        self._holders.start()
         self._stacks.start()
         self._images.start()
 
@@ -70,7 +72,7 @@ class Loops:
         if self._tender.ident is not None:
             self._tender.join(JOIN)
         self._reaudit.end()
-        for thread in (self._stacks, self._images, *self._workers.values()):
+        for thread in (self._holders, self._stacks, self._images, *self._workers.values()):
             if thread.ident is not None:
                 thread.join(JOIN if instances else TICK)
         if instances:
@@ -109,10 +111,22 @@ class Loops:
         while not self._stopping.wait(TICK):
             self._guarded("tender", self._tend_once)
 
+    def _watch_holders(self) -> None:
+        """End a lease in the moment in which its process dies, not at the next look."""
+        reaper = self._parts.reaper
+        while not self._stopping.is_set():
+            if reaper.processes.wait(TICK):
+                self._guarded("holders", self._reap)
+
+    def _reap(self) -> str:
+        ended = self._parts.reaper.step()
+        if ended:
+            self._parts.manager.bell.ring()
+        return "ended" if ended else ""
+
     def _tend_once(self) -> None:
         parts = self._parts
-        if parts.reaper.step():
-            parts.manager.bell.ring()
+        self._reap()
         parts.manager.unreserve()
         if self.closing:
             return

@@ -16,7 +16,7 @@ _STACK_OR_NONE = rf"^({_STACK})?$"
 
 
 class LeaseBody(_Body):
-    """A wish for a lease. The same `key` always means the same lease."""
+    """A wish for a lease. The same `key`, `run` and `slot` always mean the same lease."""
 
     recipe: str = Field(min_length=1, max_length=200)
     key: str = Field(min_length=16, max_length=200, description="random for each request")
@@ -25,6 +25,15 @@ class LeaseBody(_Body):
     ttl_s: float = Field(0, ge=0, description="seconds; 0 takes the default")
     domain: str = Field("", max_length=253, pattern=r"^[A-Za-z0-9._:\[\]-]*$")
     bind: bool = Field(False, description="end the lease when the calling process dies")
+    bind_pid: int = Field(
+        0, ge=0, description="end the lease when this process of the same user dies"
+    )
+    run_key: str = Field(
+        "",
+        max_length=200,
+        pattern="^(.{16,})?$",
+        description="ends all leases of the run; empty: `key` does",
+    )
     stack: str = Field(
         "", pattern=_STACK_OR_NONE, description="Swarm stack, not there yet, that ends with it"
     )
@@ -37,6 +46,20 @@ class RenewBody(_Body):
     """A heartbeat."""
 
     ttl_s: float = Field(0, ge=0, description="seconds from now; 0 keeps the lease's own")
+
+
+class HoldBody(_Body):
+    """A look at what a run left."""
+
+    for_s: float = Field(gt=0, description="seconds from now")
+
+
+class RunBody(_Body):
+    """A run that is over. `key` is the one that its leases were taken with."""
+
+    run: str = Field(min_length=1, max_length=200)
+    key: str = Field(min_length=16, max_length=200)
+    held: bool = Field(False, description="end those that are held, too")
 
 
 class DomainBody(_Body):

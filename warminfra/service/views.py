@@ -39,7 +39,12 @@ def lease_row(lease: Lease) -> JsonObject:
         "verdict": lease.verdict,
         "created_at": _time(lease.created_at),
         "expires_at": _time(lease.expires_at),
+        "held_until": _time(lease.held_until) if lease.held_until else None,
     }
+
+
+def held_row(lease: Lease) -> JsonObject:
+    return lease_row(lease) | {"memory": lease.held_memory}
 
 
 def stack_row(stack: OwnedStack) -> JsonObject:
@@ -59,6 +64,7 @@ def lease_state(parts: Parts, lease: Lease, tenant: Tenant) -> JsonObject:
         "lease": lease.state,
         "tenant": tenant.state,
         "reason": lease.end_reason,
+        "held_until": _time(lease.held_until) if lease.held_until else None,
         "attempts": tenant.attempts,
         "stacks": [stack_row(stack) for stack in parts.ledger.stacks.of(lease.id)],
     }
@@ -145,7 +151,7 @@ def status(parts: Parts, uptime: float) -> JsonObject:
     recipes = parts.ledger.recipes.all()
     facts = parts.ledger.sharing.facts()
     decisions = {recipe.name: parts.manager.decide(facts, recipe) for recipe in recipes}
-    sharing, now = parts.settings.sharing, parts.clock.wall()
+    sharing, hold, now = parts.settings.sharing, parts.settings.hold, parts.clock.wall()
     return {
         "schema": "warminfra.status/v1",
         "version": __version__,
@@ -181,6 +187,8 @@ def status(parts: Parts, uptime: float) -> JsonObject:
         ],
         "waiting": parts.manager.demand.waiting(),
         "quarantine": len(quarantined(parts)),
+        "hold": {"max": hold.max, "memory": hold.memory},
+        "held": [held_row(lease) for lease in parts.manager.holds.held()],
         "recipes": len(recipes),
     }
 

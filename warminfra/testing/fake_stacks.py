@@ -23,6 +23,8 @@ class FakeSwarm:
 
     clock: Clock
     stacks: dict[str, list[StackObject]] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict)
+    """Bytes that a stack's containers take."""
     up: bool = True
     _ids: count[int] = field(default_factory=count)
 
@@ -74,6 +76,10 @@ class FakeStacks:
 
     def images(self, stack: str) -> Sequence[RunningImage]:
         return []
+
+    def memory(self, stack: str) -> int:
+        self._call("swarm:memory")
+        return self.swarm.memory.get(stack, 0)
 
     def _call(self, point: str) -> None:
         self.fault(point)

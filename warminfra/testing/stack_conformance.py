@@ -105,3 +105,4 @@ class StacksConformance:
         """A stack of secrets alone runs nothing."""
         make(stack, "a")
         assert stacks.images(stack) == []
+        assert stacks.memory(stack) == 0
