@@ -19,12 +19,12 @@ from warminfra.cli import session
 from warminfra.cli.document import FILE_VARIABLE, ID_VARIABLE, LEASE_PREFIX, lease_environment
 from warminfra.cli.guard import Guard, cannot_start
 from warminfra.cli.handing import Handing
-from warminfra.cli.heartbeat import Heartbeat
 from warminfra.cli.lease import KEY_VARIABLE, AppEnv, Domain, Recipe, Run, Slot, Stack, Wait
 from warminfra.cli.lease_file import write_lease_file
 from warminfra.cli.on_failure import INTERRUPTED, hold, hold_time
 from warminfra.cli.output import as_json
 from warminfra.cli.progress import Progress
+from warminfra.client.heartbeat import Heartbeat
 from warminfra.core.clock import SystemClock
 from warminfra.core.errors import LeaseLost, Usage, WarminfraError
 from warminfra.core.models import JsonObject

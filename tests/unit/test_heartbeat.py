@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 
-from warminfra.cli.heartbeat import Heartbeat
 from warminfra.client import Client
+from warminfra.client.heartbeat import Heartbeat
 from warminfra.core.errors import LeaseLost, NotFound, Unreachable, WarminfraError
 from warminfra.core.secret import Secret
 
