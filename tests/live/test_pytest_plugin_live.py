@@ -24,6 +24,7 @@ def session(warm: Installation, source: str, *options: str) -> subprocess.Popen[
         [*PYTEST, *options, "test_it.py"],
         cwd=warm.folder,
         env=dict(warm.env),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

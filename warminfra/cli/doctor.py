@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from warminfra.cli import checks, session
 from warminfra.cli.checks import Finding
 from warminfra.cli.output import Output, Plain, as_json, emit
+from warminfra.cli.snippet import Snippet, snippet
 from warminfra.core.errors import ConfigInvalid
 
 
-def doctor(form: Output = Plain.HUMAN) -> int:
+def doctor(
+    wanted: Annotated[
+        Snippet | None,
+        typer.Option("--print", help="Print a snippet for a host or a CI instead."),
+    ] = None,
+    form: Output = Plain.HUMAN,
+) -> int:
     """Check this host: Python, Java, disk, memory, kernel, engine, sockets, service, provider.
 
-    Exit code 1 if anything fails.
+    Exit code 1 if anything fails. With --print no check is made.
     """
+    if wanted is not None:
+        emit(snippet(wanted))
+        return 0
     found = [checks.python(), *checks.kernel(), checks.clock()]
     try:
         settings = session.loaded().settings
