@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +17,22 @@ from typing import Any
 import yaml
 
 KEY = "a-secret-of-the-repository"
+BUILD = "the-number-of-the-build"
+"""Stands for a number that each build has for itself."""
 CI_VARIABLES = {
     "github": {"GITHUB_ACTIONS": "true", "CI": "true"},
     "gitlab": {
         "GITLAB_CI": "true",
         "CI": "true",
         "CI_PROJECT_PATH": "group/app",
-        "CI_JOB_ID": "71",
+        "CI_JOB_ID": BUILD,
     },
-    "drone": {"DRONE": "true", "CI": "true", "DRONE_REPO": "org/app", "DRONE_BUILD_NUMBER": "72"},
-    "woodpecker": {"CI": "woodpecker", "CI_REPO": "org/app", "CI_PIPELINE_NUMBER": "73"},
+    "drone": {"DRONE": "true", "CI": "true", "DRONE_REPO": "org/app", "DRONE_BUILD_NUMBER": BUILD},
+    "woodpecker": {"CI": "woodpecker", "CI_REPO": "org/app", "CI_PIPELINE_NUMBER": BUILD},
 }
 _EXPRESSIONS = {
     "github.repository": "org/app",
-    "github.run_id": "74",
+    "github.run_id": BUILD,
     "github.run_attempt": "1",
     "secrets.WARMINFRA_KEY": KEY,
 }
@@ -81,6 +84,7 @@ def steps(kind: str, text: str) -> list[Step]:
 
 def run(kind: str, text: str, workspace: Path, environment: Mapping[str, str]) -> Ran:
     """Run the steps in order; after a failed one only those that are for that."""
+    number = uuid.uuid4().hex
     handed: dict[str, str] = {}
     env_file = workspace / "github-env"
     code, log = 0, ""
@@ -89,10 +93,14 @@ def run(kind: str, text: str, workspace: Path, environment: Mapping[str, str]) -
             continue
         env_file.write_text("")
         own = {"GITHUB_ENV": str(env_file)} if kind == "github" else {}
+        ci = {
+            name: value.replace(BUILD, number)
+            for name, value in {**CI_VARIABLES[kind], **step.environment}.items()
+        }
         ran = subprocess.run(
             ["bash", "-e", "-c", step.script],
             cwd=workspace,
-            env={**environment, **CI_VARIABLES[kind], **step.environment, **own, **handed},
+            env={**environment, **ci, **own, **handed},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
