@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from warminfra.core.ids import InstanceId, TemplateHash, TenantId
 from warminfra.core.models import TenantMaterial
+from warminfra.core.states import InstanceKind, TenantState
 from warminfra.ledger import Ledger
 from warminfra.ledger.database import Database
 
@@ -20,7 +21,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def _filled(folder: Path) -> Ledger:
     ledger = Ledger.open(folder / "ledger.db")
-    ledger.instances.add(InstanceId("kc-1"), "keycloak", "warm", NOW)
+    ledger.instances.add(InstanceId("kc-1"), "keycloak", InstanceKind.WARM, NOW)
     for number in range(5):
         tenant = TenantId(f"tenant-{number}")
         ledger.tenants.intend(
@@ -38,6 +39,11 @@ def _filled(folder: Path) -> Ledger:
     return ledger
 
 
+def _state(ledger: Ledger, tenant: str) -> TenantState | None:
+    found = ledger.tenants.get(TenantId(tenant))
+    return found.state if found else None
+
+
 def _holding(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir() if SECRET.encode() in file.read_bytes()]
 
@@ -52,8 +58,29 @@ def test_the_secrets_of_a_tenant_that_is_gone_stand_in_no_file(tmp_path: Path) -
     ledger.close()
 
 
-def test_a_reader_puts_the_wiping_off_and_is_not_waited_for(tmp_path: Path) -> None:
-    """A long look at the ledger delays nothing; the next tenant's end makes up for it."""
+def test_at_the_moment_a_tenant_is_gone_its_secrets_are(tmp_path: Path) -> None:
+    """Whoever sees it gone finds nothing any more, however early the look."""
+    ledger = _filled(tmp_path)
+    found: list[str] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            if all(_state(ledger, f"tenant-{n}") is TenantState.GONE for n in range(5)):
+                found.extend(_holding(tmp_path))
+                return
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    assert ledger.tenants.gone_with(InstanceId("kc-1"), NOW)
+    looking.join(20)
+    over.set()
+    assert found == []
+    ledger.close()
+
+
+def test_nothing_is_called_gone_whose_secrets_still_stand_there(tmp_path: Path) -> None:
+    """A long look at the ledger puts a tenant's end off; the next try makes up for it."""
     ledger = _filled(tmp_path)
     reading, done = threading.Event(), threading.Event()
 
@@ -66,11 +93,13 @@ def test_a_reader_puts_the_wiping_off_and_is_not_waited_for(tmp_path: Path) -> N
     reader = threading.Thread(target=look)
     reader.start()
     reading.wait(20)
-    assert ledger.tenants.gone(TenantId("tenant-0"), NOW)
+    assert not ledger.tenants.gone(TenantId("tenant-0"), NOW)
+    assert _state(ledger, "tenant-0") is TenantState.RETIRING
     done.set()
     reader.join()
-    for number in range(1, 5):
-        ledger.tenants.gone(TenantId(f"tenant-{number}"), NOW)
+    for number in range(5):
+        assert ledger.tenants.gone(TenantId(f"tenant-{number}"), NOW)
+    assert _state(ledger, "tenant-0") is TenantState.GONE
     assert _holding(tmp_path) == []
     ledger.close()
 

@@ -134,15 +134,22 @@ def test_a_full_disk_stops_new_leases_not_releases(world: Installation) -> None:
     world.manager.release(granted.lease.id, granted.handle.reveal())
 
 
-def test_the_default_policy_refuses_without_a_verdict(world: Installation) -> None:
-    """Under `proven` nothing is shared unproven, and the pool is emptied; once approved it is
-    filled again, and a lease names its verdict."""
+def test_the_default_policy_shares_nothing_without_a_verdict(world: Installation) -> None:
+    """Under `proven` nothing is shared unproven: the same request gets a server of its own, and the
+    pool is emptied; once approved it is filled again, and a lease names its verdict."""
     world.policy = SharingPolicy()
     world.restart()
-    with pytest.raises(errors.SharingRefused, match="no audit has approved"):
-        world.manager.acquire(LeaseRequest("app", KEY))
+    assert isinstance(world.manager.acquire(LeaseRequest("app", KEY + "own")), Waiting)
+    while world.step():
+        pass
+    own = grant(world, LeaseRequest("app", KEY + "own"))
+    assert own.lease.mode == "dedicated"
+    assert "no audit has approved" in own.lease.mode_reason
+    assert own.lease.id not in world.server.realms
+    world.manager.release(own.lease.id, own.handle.reveal())
     world.settle()
-    assert world.ledger.tenants.counts()[TenantState.READY] == 0
+    assert world.realms() == world.live_rows()
+    assert not world.server.realms
     verdict = Verdict(
         VerdictId("v1"),
         "approve",
@@ -160,17 +167,14 @@ def test_the_default_policy_refuses_without_a_verdict(world: Installation) -> No
 
 
 def test_a_revert_in_the_moment_of_a_lease_is_not_missed(world: Installation) -> None:
-    """However a revert and a hundred requests interleave, no lease begins after the revert."""
-    after: list[Granted | Waiting] = []
+    """However a revert and a hundred requests interleave, none is shared after the revert."""
+    after: list[Granted] = []
     said = threading.Event()
 
     def ask(number: int) -> None:
         late = said.is_set()
-        try:
-            answer = world.manager.acquire(LeaseRequest("app", f"{KEY}{number}"))
-        except errors.SharingRefused:
-            return
-        if late:
+        answer = world.manager.acquire(LeaseRequest("app", f"{KEY}{number}"))
+        if late and isinstance(answer, Granted) and answer.lease.mode == "shared":
             after.append(answer)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(100)]

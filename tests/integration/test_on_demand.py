@@ -10,8 +10,8 @@ import pytest
 
 from tests.stateful.installation import POOL_MAX, TEMPLATE, Installation
 from warminfra.core.models import Granted, LeaseRequest, Waiting
-from warminfra.core.states import TenantState
-from warminfra.leasing.worker import BACKLOG
+from warminfra.core.states import InstanceKind, TenantState
+from warminfra.leasing.warm import BACKLOG
 
 REQUEST = LeaseRequest("app", "0123456789abcdef")
 
@@ -66,7 +66,7 @@ def test_a_request_served_otherwise_leaves_no_reserved_tenant(world: Installatio
     assert reservations(world)
     (made,) = world.ledger.tenants.in_states((TenantState.READY,))
     world.ledger.tenants.unreserve()  # as if it were the pool's
-    assert world.demand.next(reservations(world)) is not None
+    assert world.demand.unserved(InstanceKind.WARM, reservations(world))
     world.step()  # another one is made for the request
     assert reservations(world)
     world.ledger.tenants.retire(made.id, "makes room", world.clock.wall())

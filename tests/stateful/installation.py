@@ -10,28 +10,38 @@ import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
 from warminfra.core.entropy import SeededEntropy
 from warminfra.core.errors import StorageFull
-from warminfra.core.ids import InstallationId, InstanceId
+from warminfra.core.ids import InstallationId, InstanceId, TenantId
 from warminfra.core.models import ProcessRef, Recipe, RunningInstance, SharingFacts
 from warminfra.core.ports import Provider
 from warminfra.core.secret import Secret
-from warminfra.core.states import LIVE_TENANT, InstanceState, StackState, TenantState
+from warminfra.core.states import (
+    LIVE_TENANT,
+    InstanceKind,
+    InstanceState,
+    StackState,
+    TenantState,
+)
 from warminfra.core.template import ClientSpec, Template, UserSpec
 from warminfra.leasing.builder import Builder
+from warminfra.leasing.dedicated import DedicatedWorker
 from warminfra.leasing.demand import Demand
 from warminfra.leasing.fleet import Fleet
 from warminfra.leasing.manager import LeaseManager
 from warminfra.leasing.pool import Pool
 from warminfra.leasing.reaper import Reaper
+from warminfra.leasing.room import Room
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate, SharingPolicy
 from warminfra.leasing.stacks import StackKeeper
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.warm import WarmWorker
 from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
 from warminfra.ledger import Ledger
@@ -40,6 +50,7 @@ from warminfra.testing.clock import ManualClock
 from warminfra.testing.fake_provider import (
     FakeLauncher,
     FakeProvider,
+    FakeRealm,
     FakeServer,
     SimulatedCrash,
 )
@@ -48,7 +59,17 @@ from warminfra.testing.fake_stacks import FakeStacks, FakeSwarm
 TEMPLATE = Template(
     "fake", "app", ClientSpec(redirect_uris=("https://{domain}/*",)), (UserSpec("alice"),)
 )
-SETTINGS = LeasingSettings(ttl=60.0, max_ttl=600.0, grace=30.0)
+SETTINGS = LeasingSettings(
+    ttl=60.0,
+    max_ttl=600.0,
+    grace=30.0,
+    memory=4,
+    warm_memory=1,
+    dedicated_memory=1,
+    spares=1,
+    park_after=120.0,
+)
+"""Room for one warm and three dedicated instances."""
 POOL_MIN, POOL_MAX = 1, 2
 FOREIGN = "run-1-of-somebody-else"
 """A stack that is not ours, of a name that begins like ours."""
@@ -128,6 +149,9 @@ class Installation:
         self.faults = Faults()
         self.processes = FakeProcesses()
         self.server = FakeServer(self.clock)
+        self.own: dict[InstanceId, FakeServer] = {}
+        """The servers that are one lease's own."""
+        self.kinds: dict[InstanceId, InstanceKind] = {}
         self.swarm = FakeSwarm(self.clock)
         self.swarm.deploy(FOREIGN)
         self.clock.advance(60.0)
@@ -168,6 +192,24 @@ class Installation:
                 self.clock.advance(5.0)
         raise AssertionError("the installation does not come to rest")
 
+    def server_of(self, instance: InstanceId) -> FakeServer:
+        """Return the server that a dedicated instance is."""
+        return self.own.setdefault(instance, FakeServer(self.clock))
+
+    def realms(self) -> set[TenantId]:
+        """Return the internal ids of all tenants that exist, wherever."""
+        return {tenant for server in self._servers() for tenant in server.realms}
+
+    def realm(self, tenant: TenantId) -> FakeRealm | None:
+        """Return a tenant as its server has it, None if there is none."""
+        return next(
+            (server.realms[tenant] for server in self._servers() if tenant in server.realms), None
+        )
+
+    def _servers(self) -> Iterator[FakeServer]:
+        yield self.server
+        yield from self.own.values()
+
     def live_rows(self) -> set[str]:
         return {tenant.id for tenant in self.ledger.tenants.in_states(LIVE_TENANT)}
 
@@ -175,34 +217,39 @@ class Installation:
         self.ledger = Ledger(CrashingDatabase(self.path, self.faults))
         ledger, clock = self.ledger, self.clock
         gate = Gate(self.policy, lambda: "fingerprint")
-        self.demand = Demand(clock)
-        launcher = FakeLauncher(self.server, self.faults)
+        self.demand = Demand(clock, ledger.tickets)
+        self.demand.resume()
         builder = Builder(ledger, clock, self.entropy, self.id)
         teardown = self.teardown_class(ledger, clock, self.entropy, SETTINGS)
         pool = Pool(ledger, clock, SETTINGS, gate)
+        room = Room(ledger, SETTINGS, self.demand, pool.shared)
         sweeper = Sweeper(ledger, clock, SETTINGS)
         watch = Watch(ledger, clock)
 
-        def connect(running: RunningInstance) -> Provider:
-            return FakeProvider(self.server, self.id, self.faults)
+        def new_worker(instance: InstanceId, kind: InstanceKind) -> Worker:
+            self.kinds[instance] = kind
+            server = self.server if kind is InstanceKind.WARM else self.server_of(instance)
 
-        def new_worker(instance: InstanceId) -> Worker:
-            return Worker(
-                instance=instance,
-                ledger=ledger,
-                clock=clock,
-                launcher=launcher,
-                connect=connect,
-                builder=builder,
-                teardown=teardown,
-                pool=pool,
-                sweeper=sweeper,
-                watch=watch,
-                demand=self.demand,
-                settings=SETTINGS,
-            )
+            def connect(running: RunningInstance) -> Provider:
+                return FakeProvider(server, self.id, self.faults)
 
-        self.fleet = Fleet("fake", ledger, clock, self.entropy, SETTINGS, new_worker)
+            common: dict[str, Any] = {
+                "instance": instance,
+                "ledger": ledger,
+                "clock": clock,
+                "launcher": FakeLauncher(server, self.faults),
+                "connect": connect,
+                "builder": builder,
+                "sweeper": sweeper,
+                "watch": watch,
+                "demand": self.demand,
+                "settings": SETTINGS,
+            }
+            if kind is InstanceKind.DEDICATED:
+                return DedicatedWorker(**common, spare=room.spare)
+            return WarmWorker(**common, teardown=teardown, pool=pool)
+
+        self.fleet = Fleet("fake", ledger, clock, self.entropy, SETTINGS, room, new_worker)
         engine = FakeStacks(self.swarm, self.faults)
         self.stacks = self.stacks_class(ledger, clock, self.entropy, SETTINGS, engine)
         self.manager = self.manager_class(
@@ -217,7 +264,7 @@ class Installation:
             self.stacks,
         )
         self.reaper = Reaper(ledger, clock, self.processes, SETTINGS)
-        ledger.tenants.unreserve()
+        self.manager.unreserve()
         ledger.tenants.hurry()
         ledger.stacks.hurry()
         for row in ledger.instances.current():

@@ -22,7 +22,7 @@ from warminfra.core.errors import Conflict, LeaseLost, SharingRefused, Unreachab
 from warminfra.core.ids import TenantId
 from warminfra.core.models import Granted, LeaseRequest, ProcessRef, Waiting
 from warminfra.core.secret import Secret
-from warminfra.core.states import LeaseState, StackState, TenantState
+from warminfra.core.states import InstanceKind, LeaseState, StackState, TenantState
 from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.ledger import Ledger
 from warminfra.testing.fake_provider import SimulatedCrash
@@ -99,7 +99,8 @@ class LeaseMachine(RuleBasedStateMachine):
         for ask in range(asks):
             answer = self._survive(lambda: self._ask(request), crash if ask == 0 else 0)
             if isinstance(answer, Granted):
-                assert not self.reverted, "a shared lease under a standing revert"
+                shared = answer.lease.mode == "shared"
+                assert not (shared and self.reverted), "a shared lease under a standing revert"
                 return self._promised(answer, request)
             self._survive(self.world.step, 0)
         return None
@@ -227,13 +228,22 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule(lost=st.integers(0, 3))
     def server_dies(self, lost: int) -> None:
         """Kill -9 of the server; commits that it acknowledged may be lost."""
-        before = set(self.world.server.realms)
+        before = self.world.realms()
         self.world.server.kill(lost)
-        self._excuse(before - set(self.world.server.realms))
+        self._excuse(before - self.world.realms())
+
+    @rule(lost=st.integers(0, 3))
+    def own_servers_die(self, lost: int) -> None:
+        """The same for those that are one lease's own."""
+        before = self.world.realms()
+        for server in self.world.own.values():
+            server.kill(lost)
+        self._excuse(before - self.world.realms())
 
     @rule()
     def machine_reboots(self) -> None:
-        self.world.server.kill()
+        for server in (self.world.server, *self.world.own.values()):
+            server.kill()
         self.world.clock.reboot(60.0)
         for promise in self.promises.values():
             promise.ended = True  # bound ones are revoked, the others' time is wall time now
@@ -263,10 +273,27 @@ class LeaseMachine(RuleBasedStateMachine):
     def no_row_lies(self) -> None:
         """A tenant that the ledger calls gone does not exist, while its server has not lost
         commits that nobody reconciled yet."""
-        if not hasattr(self, "world") or not self._reconciled():
+        if not hasattr(self, "world"):
             return
         gone = {tenant.id for tenant in self.world.ledger.tenants.in_states((TenantState.GONE,))}
-        assert not gone & set(self.world.server.realms), "gone in the ledger, alive at the server"
+        if self._reconciled():
+            there = gone & set(self.world.server.realms)
+            assert not there, "gone in the ledger, alive at the server"
+        for server in self.world.own.values():
+            assert not gone & set(server.realms), "gone in the ledger, alive at its own server"
+
+    @invariant()
+    def a_server_of_ones_own_has_one_tenant(self) -> None:
+        """No lease is served by another kind of instance than it was told, nobody is beside it."""
+        if not hasattr(self, "world"):
+            return
+        for server in self.world.own.values():
+            assert len(server.realms) <= 1, "two tenants on a dedicated server"
+        for lease in self.world.ledger.leases.active():
+            tenant = self.world.ledger.tenants.get(lease.id)
+            assert tenant is not None
+            own = self.world.kinds.get(tenant.instance) is InstanceKind.DEDICATED
+            assert own == (lease.mode == "dedicated"), f"{lease.mode} on the other kind"
 
     @invariant()
     def stacks_go_first_and_only_ours(self) -> None:
@@ -297,7 +324,7 @@ class LeaseMachine(RuleBasedStateMachine):
                 row = self.world.ledger.leases.get(lease)
                 assert row is not None
                 assert row.state is LeaseState.ACTIVE, f"ended early: {row.end_reason}"
-                assert lease in self.world.server.realms, "its tenant is gone"
+                assert lease in self.world.realms(), "its tenant is gone"
 
     def converges(self) -> None:
         """After the last accident everything comes to rest and to agreement."""
@@ -310,7 +337,7 @@ class LeaseMachine(RuleBasedStateMachine):
         world.clock.advance(700.0)
         world.settle()
         assert world.ledger.leases.active() == []
-        assert set(world.server.realms) == world.live_rows()
+        assert world.realms() == world.live_rows()
         assert world.ledger.tenants.counts()[TenantState.READY] == POOL_MAX
         assert world.demand.waiting() == 0
         assert [name for name, objects in world.swarm.stacks.items() if objects] == [FOREIGN]
@@ -320,8 +347,8 @@ class LeaseMachine(RuleBasedStateMachine):
     def _ask(self, request: LeaseRequest) -> Granted | Waiting | None:
         try:
             return self.world.manager.acquire(request)
-        except SharingRefused:
-            assert self.reverted
+        except SharingRefused as refused:
+            raise AssertionError("there is room for a server of one's own") from refused
         except (Unreachable, LeaseLost):
             pass
         except Conflict:
@@ -342,7 +369,7 @@ class LeaseMachine(RuleBasedStateMachine):
         for other in self.promises.values():
             assert material.client_secret != other.secret, "one secret for two leases"
         if request.domain:
-            realm = self.world.server.realms.get(lease.id)
+            realm = self.world.realm(lease.id)
             if realm is not None:
                 assert realm.redirect_uris == (f"https://{request.domain}/*",)
         promise = Promise(
@@ -354,7 +381,7 @@ class LeaseMachine(RuleBasedStateMachine):
             request.stack,
         )
         self.promises[lease.id] = promise
-        if lease.id not in self.world.server.realms:
+        if lease.id not in self.world.realms():
             promise.ended = True  # lost by the server a moment ago; reconciliation revokes it
         return lease.id
 

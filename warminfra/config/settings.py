@@ -113,11 +113,19 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Instances:
-    """Limits of one warm instance, in tenants."""
+    """How many servers there are, and how many tenants one warm instance has."""
 
     soft_cap: int = _of(integer(1), 100)
     hard_cap: int = _of(integer(1), 200)
     replace_after: int = _of(integer(1), 1000)
+    warm: int = _of(integer(1, 16), 1)
+    """Warm instances; the one with the fewest tenants makes the next."""
+    memory: int = _of(SIZE, 0)
+    """Bytes that all instances together may have, by their limits; 0: half of the machine's."""
+    spares: int = _of(integer(0, 16), 1)
+    """Dedicated servers kept ready where a recipe may not share and there is room."""
+    park_after: timedelta = _of(OFF_OR_DURATION, timedelta(minutes=10))
+    """Time without a recipe that may share after which the warm instances are stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,8 @@ class Keycloak:
     management_port: int = _of(_PORT, 0)
     heap: int = _of(SIZE, 512 << 20)
     memory_limit: int = _of(SIZE, 1536 << 20)
+    dedicated_heap: int = _of(SIZE, 256 << 20)
+    dedicated_memory_limit: int = _of(SIZE, 768 << 20)
     transaction_timeout: timedelta = _of(DURATION, timedelta(seconds=60))
     password_policy: str = _of(matching(r"\S.*", '"fast", "stock" or a policy text'), "fast")
     """`fast` hashes cheaply, `stock` as Keycloak does by itself."""

@@ -13,7 +13,13 @@ from typing import Any
 
 from warminfra.core.ids import InstallationId, InstanceId, TemplateHash, TenantId, VerdictId
 from warminfra.core.secret import Secret
-from warminfra.core.states import InstanceState, LeaseState, StackState, TenantState
+from warminfra.core.states import (
+    InstanceKind,
+    InstanceState,
+    LeaseState,
+    StackState,
+    TenantState,
+)
 from warminfra.core.template import Template
 
 # ---------------------------------------------------------------- what a tenant is made of
@@ -138,7 +144,7 @@ class Instance:
 
     id: InstanceId
     provider: str
-    kind: str
+    kind: InstanceKind
     state: InstanceState
     incarnation: str
     made: int
@@ -281,6 +287,11 @@ class Decision:
     """shared, dedicated."""
     reason: str
     verdict: VerdictId | None = None
+
+    @property
+    def kind(self) -> InstanceKind:
+        """The kind of instance that serves the mode."""
+        return InstanceKind.WARM if self.mode == "shared" else InstanceKind.DEDICATED
 
 
 # ---------------------------------------------------------------- requests and answers

@@ -1,4 +1,4 @@
-"""The four state machines and the only moves they allow.
+"""The four state machines and the only moves they allow; and the kinds of instance.
 
 Nothing else decides whether a move is legal: the ledger asks `sources` and guards its UPDATE with
 the answer.
@@ -39,6 +39,15 @@ class LeaseState(StrEnum):
     """Taken away: its tenant was lost, or an admin or the gate ended it."""
 
 
+class InstanceKind(StrEnum):
+    """Whom a server is for."""
+
+    WARM = "warm"
+    """Long-lived, shared."""
+    DEDICATED = "dedicated"
+    """For one lease, gone with it."""
+
+
 class InstanceState(StrEnum):
     """Life of one running server."""
 
@@ -48,6 +57,8 @@ class InstanceState(StrEnum):
     """Answers, and agrees with the ledger."""
     UNHEALTHY = "unhealthy"
     """Does not answer, or was not reconciled since it died."""
+    PARKED = "parked"
+    """Stopped with its data, because nobody can use it now; back in seconds."""
     DRAINING = "draining"
     """Takes no new tenants; its leases run to their end."""
     STOPPING = "stopping"
@@ -87,10 +98,23 @@ LEASE_MOVES: Mapping[LeaseState, frozenset[LeaseState]] = {
 INSTANCE_MOVES: Mapping[InstanceState, frozenset[InstanceState]] = {
     InstanceState.STARTING: frozenset({InstanceState.READY, InstanceState.STOPPED}),
     InstanceState.READY: frozenset(
-        {InstanceState.UNHEALTHY, InstanceState.DRAINING, InstanceState.STOPPED}
+        {
+            InstanceState.UNHEALTHY,
+            InstanceState.PARKED,
+            InstanceState.DRAINING,
+            InstanceState.STOPPED,
+        }
     ),
     InstanceState.UNHEALTHY: frozenset(
-        {InstanceState.READY, InstanceState.DRAINING, InstanceState.STOPPED}
+        {
+            InstanceState.READY,
+            InstanceState.PARKED,
+            InstanceState.DRAINING,
+            InstanceState.STOPPED,
+        }
+    ),
+    InstanceState.PARKED: frozenset(
+        {InstanceState.UNHEALTHY, InstanceState.DRAINING, InstanceState.STOPPED}
     ),
     InstanceState.DRAINING: frozenset({InstanceState.STOPPING, InstanceState.STOPPED}),
     InstanceState.STOPPING: frozenset({InstanceState.STOPPED}),

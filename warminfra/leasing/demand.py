@@ -1,7 +1,7 @@
 """Who waits for a lease: one ticket for each request, first come, first served; and who just came.
 
-A ticket lives as long as its client asks; it is a wish in memory, not a promise: after a restart
-the client's next question makes it anew.
+A ticket lives as long as its client asks. It is written down when it is entered, so that the place
+is kept over a restart of the service: then each has its time anew to ask again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from warminfra.core.clock import Clock
+from warminfra.core.states import InstanceKind
 from warminfra.leasing.settings import LONGEST_RUSH, TICKET_PATIENCE
+from warminfra.ledger.tickets import TicketRow, Tickets
 
 SOON, LATEST = 0.005, 0.5
 """Shortest and longest time, in seconds, after which a client is told to ask again."""
@@ -29,8 +31,16 @@ class Ticket:
 
     key_hash: str
     recipe: str
+    kind: InstanceKind
+    """Of the instance that will serve it, as was decided when it asked last."""
     begun: float
     asked: float
+    claimed: bool = False
+    """Whether a worker makes its tenant now."""
+
+
+def _spent() -> dict[InstanceKind, deque[float]]:
+    return {kind: deque(maxlen=9) for kind in InstanceKind}
 
 
 @dataclass(slots=True)
@@ -38,39 +48,82 @@ class Demand:
     """The queue of tickets."""
 
     clock: Clock
+    rows: Tickets
     _tickets: dict[str, Ticket] = field(default_factory=dict)
-    _spent: deque[float] = field(default_factory=lambda: deque(maxlen=9))
+    _spent: dict[InstanceKind, deque[float]] = field(default_factory=_spent)
     _first_taken: float = -math.inf
     _last_taken: float = -math.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, key_hash: str, recipe: str) -> tuple[int, float]:
-        """Enter the queue or say that one still waits; return the place, 1 is next, and the seconds
-        after which to ask again: when the tenant should be there, as the last ones went."""
+    def resume(self) -> None:
+        """Take up what an earlier service wrote down."""
         now = self.clock.boot()
         with self._lock:
-            ticket = self._tickets.setdefault(key_hash, Ticket(key_hash, recipe, now, now))
-            ticket.asked = now
-            place = list(self._tickets).index(key_hash) + 1
-            waited = now - ticket.begun
-            expected = place * median(self._spent) - waited if self._spent else SOON
+            for row in self.rows:
+                kind = InstanceKind(row.mode)
+                self._tickets[row.key_hash] = Ticket(row.key_hash, row.recipe, kind, now, now)
+
+    def ask(self, key_hash: str, recipe: str, kind: InstanceKind) -> tuple[int, float]:
+        """Enter the queue or say that one still waits; return the place among those who wait for
+        the same kind, 1 is next, and the seconds after which to ask again: when the tenant should
+        be there, as the last ones went."""
+        now = self.clock.boot()
+        with self._lock:
+            ticket = self._tickets.get(key_hash)
+            if ticket is None:
+                self.rows.enter(TicketRow(key_hash, recipe, kind), self.clock.wall())
+                ticket = Ticket(key_hash, recipe, kind, now, now)
+                self._tickets[key_hash] = ticket
+            ticket.asked, ticket.kind = now, kind
+            place = self._of(kind).index(ticket) + 1
+            waited, spent = now - ticket.begun, self._spent[kind]
+            expected = place * median(spent) - waited if spent else SOON
             again = expected if expected > 0 else waited * OVERDUE_SHARE
             return place, min(max(again, SOON), LATEST)
 
-    def made(self, seconds: float) -> None:
+    def ahead(self, key_hash: str, recipe: str) -> list[str]:
+        """Return the key hashes of those who wait for the recipe and came before."""
+        with self._lock:
+            found = []
+            for ticket in self._tickets.values():
+                if ticket.key_hash == key_hash:
+                    break
+                if ticket.recipe == recipe:
+                    found.append(ticket.key_hash)
+            return found
+
+    def made(self, kind: InstanceKind, seconds: float) -> None:
         """Note how long a tenant took that a request waited for."""
         with self._lock:
-            self._spent.append(seconds)
+            self._spent[kind].append(seconds)
 
-    def next(self, served: Container[str]) -> Ticket | None:
-        """Return the first ticket that is not in `served`, the key hashes with a tenant."""
+    def claim(self, kind: InstanceKind, served: Container[str]) -> Ticket | None:
+        """Return the first ticket that is not in `served`, the key hashes with a tenant, for the
+        caller alone to serve until it calls `unclaim`."""
         with self._lock:
-            return next((t for t in self._tickets.values() if t.key_hash not in served), None)
+            for ticket in self._of(kind):
+                if ticket.key_hash not in served and not ticket.claimed:
+                    ticket.claimed = True
+                    return ticket
+        return None
+
+    def unclaim(self, ticket: Ticket) -> None:
+        """Let anybody serve it again: it was served, or could not be."""
+        with self._lock:
+            ticket.claimed = False
+
+    def unserved(self, kind: InstanceKind, served: Container[str]) -> list[Ticket]:
+        """Return the tickets that are not in `served`, first come first."""
+        with self._lock:
+            return [ticket for ticket in self._of(kind) if ticket.key_hash not in served]
 
     def done(self, key_hash: str) -> bool:
         """The request has its lease; say whether it had waited for one."""
         with self._lock:
-            return self._tickets.pop(key_hash, None) is not None
+            waited = self._tickets.pop(key_hash, None) is not None
+            if waited:
+                self.rows.leave([key_hash])
+            return waited
 
     def waits(self, key_hash: str) -> bool:
         """Say whether the request still waits."""
@@ -82,6 +135,8 @@ class Demand:
         latest = self.clock.boot() - TICKET_PATIENCE
         with self._lock:
             silent = [key for key, ticket in self._tickets.items() if ticket.asked < latest]
+            if silent:
+                self.rows.leave(silent)
             for key in silent:
                 del self._tickets[key]
             return set(self._tickets)
@@ -102,7 +157,10 @@ class Demand:
         with self._lock:
             return now - self._last_taken < pause and now - self._first_taken < LONGEST_RUSH
 
-    def waiting(self) -> int:
-        """Return how many requests wait."""
+    def waiting(self, kind: InstanceKind | None = None) -> int:
+        """Return how many requests wait, for one kind if given."""
         with self._lock:
-            return len(self._tickets)
+            return len(self._tickets if kind is None else self._of(kind))
+
+    def _of(self, kind: InstanceKind) -> list[Ticket]:
+        return [ticket for ticket in self._tickets.values() if ticket.kind is kind]

@@ -1,13 +1,15 @@
-"""The warm instances and their workers: which there are, which is replaced, which serves whom.
+"""The instances and their workers: which there are, which is replaced, which serves whom.
 
-There is always one instance that takes new tenants. After `replace_after` tenants made it gets a
-successor; once that is ready the old one drains, and stops when its last tenant is gone.
+Of warm instances there are always so many that take new tenants. After `replace_after` tenants made
+one gets a successor; once that is ready the old one drains, and stops when its last tenant is gone.
+While no recipe may share, they are parked. Of dedicated instances there is one for each request
+that waits, as far as there is room, and the spares.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from warminfra.core.clock import Clock
@@ -15,12 +17,15 @@ from warminfra.core.entropy import Entropy
 from warminfra.core.ids import InstanceId, mint_instance_id
 from warminfra.core.models import Instance
 from warminfra.core.ports import Provider
-from warminfra.core.states import InstanceState, TenantState
+from warminfra.core.states import InstanceKind, InstanceState, TenantState
+from warminfra.leasing.room import Room
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.worker import Worker
 from warminfra.ledger import Ledger
 
-NewWorker = Callable[[InstanceId], Worker]
+NewWorker = Callable[[InstanceId, InstanceKind], Worker]
+
+LEAVING = (InstanceState.DRAINING, InstanceState.STOPPING)
 
 
 @dataclass(slots=True)
@@ -32,34 +37,37 @@ class Fleet:
     clock: Clock
     entropy: Entropy
     settings: LeasingSettings
+    room: Room
     new_worker: NewWorker
     workers: dict[InstanceId, Worker] = field(default_factory=dict)
+    _useless_since: float | None = None
+    """Boot time since which no recipe may share."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def tend(self) -> None:
         """Bring the set of workers to what it should be. Cheap; called often."""
         with self._lock:
             rows = self.ledger.instances.current()
+            for gone in self.workers.keys() - {row.id for row in rows}:
+                del self.workers[gone]
             for row in rows:
                 if row.id not in self.workers:
-                    self.workers[row.id] = self.new_worker(row.id)
-            leaving = (InstanceState.DRAINING, InstanceState.STOPPING)
-            taking = [row for row in rows if row.state not in leaving]
-            fresh = [row for row in taking if row.made < self.settings.replace_after]
-            if not fresh:
-                self._add()
-            elif any(row.state is InstanceState.READY for row in fresh):
-                for row in taking:
-                    if row not in fresh:
-                        self._drain(row)
+                    self.workers[row.id] = self.new_worker(row.id, row.kind)
+            staying = [row for row in rows if row.state not in LEAVING]
+            self._tend_warm([row for row in staying if row.kind is InstanceKind.WARM])
+            self._tend_dedicated([row for row in staying if row.kind is InstanceKind.DEDICATED])
 
     def finished(self) -> list[Worker]:
-        """Return the workers of drained instances; the caller shuts them down and drops them."""
+        """Return the workers of drained warm instances; the caller shuts them down and drops them.
+
+        A dedicated one ends by itself.
+        """
         with self._lock:
             return [
                 self.workers[row.id]
                 for row in self.ledger.instances.current()
-                if row.state in (InstanceState.DRAINING, InstanceState.STOPPING)
+                if row.state in LEAVING
+                and row.kind is InstanceKind.WARM
                 and row.id in self.workers
                 and self.ledger.instances.live_tenants(row.id) == 0
             ]
@@ -74,24 +82,89 @@ class Fleet:
         worker = self.workers.get(instance)
         return worker.server.provider if worker and worker.server else None
 
-    def trouble(self) -> str:
-        """Return why nothing can be made now, "" if something can."""
-        rows = self.ledger.instances.current()
+    def trouble(self, kind: InstanceKind = InstanceKind.WARM) -> str:
+        """Return why nothing can be made now on an instance of the kind, "" if something can."""
+        rows = [row for row in self.ledger.instances.current() if row.kind is kind]
         ready = [row for row in rows if row.state is InstanceState.READY]
+        if kind is InstanceKind.DEDICATED:
+            begun = [row for row in rows if not row.made]
+            if len(begun) < self.room.waiting():
+                return self.room.lack(self.ledger.instances.current()) or _told(begun)
+            return _told(begun)
         if not ready:
-            notes = [
-                f"{row.id} is {row.state}" + (f": {row.note}" if row.note else "") for row in rows
-            ]
-            return "; ".join(notes) or "no instance yet"
+            return _told(rows) or "no instance yet"
         cap = self.settings.hard_cap
         if all(self.ledger.instances.live_tenants(row.id) >= cap for row in ready):
             return f"{cap} live tenants, the hard cap of the instance"
         return ""
 
-    def _add(self) -> None:
+    # ------------------------------------------------------------ warm
+
+    def _tend_warm(self, staying: Sequence[Instance]) -> None:
+        fresh = [row for row in staying if row.made < self.settings.replace_after]
+        for _ in range(self.settings.warm - len(fresh)):
+            self._add(InstanceKind.WARM)
+        if sum(row.state is InstanceState.READY for row in fresh) >= self.settings.warm:
+            for row in staying:
+                if row not in fresh:
+                    self._drain(row)
+        if self.room.sharing():
+            self._useless_since = None
+            for row in staying:
+                if row.state is InstanceState.PARKED:
+                    self.ledger.instances.move(row.id, InstanceState.UNHEALTHY)
+        else:
+            self._park_useless(staying)
+
+    def _park_useless(self, staying: Sequence[Instance]) -> None:
+        now = self.clock.boot()
+        if self._useless_since is None:
+            self._useless_since = now
+        # Somebody who waits for the memory has it at once.
+        needed = self.room.waiting() and self.room.lack(self.ledger.instances.current())
+        if needed or now - self._useless_since >= self.settings.park_after:
+            for row in staying:
+                if not self.ledger.instances.live_tenants(row.id):
+                    self.ledger.instances.move(row.id, InstanceState.PARKED)
+
+    # ------------------------------------------------------------ dedicated
+
+    def _tend_dedicated(self, staying: Sequence[Instance]) -> None:
+        if not self.settings.dedicated:
+            return
+        free = [row for row in staying if not row.made]
+        waiting = self.room.waiting()
+        wanted = waiting + (1 if self.room.spare() else 0)
+        for _ in range(wanted - len(free)):
+            if not self.room.fits(InstanceKind.DEDICATED, self.ledger.instances.current()):
+                break
+            self._add(InstanceKind.DEDICATED)
+        for row in free[wanted:]:
+            self._drain(row)
+        self._give_up_spares(waiting - len(free))
+
+    def _give_up_spares(self, short: int) -> None:
+        """End spares: those of a recipe that needs none now, and as many as others wait for."""
+        needed = {recipe.template_hash for recipe in self.room.dedicated_recipes()}
+        spares = self.room.spares()
+        lack = self.room.lack(self.ledger.instances.current())
+        for tenant in spares:
+            if tenant.template_hash not in needed:
+                self.ledger.tenants.retire(
+                    tenant.id, "no recipe needs it as a spare", self.clock.wall()
+                )
+            elif lack and short > 0 and tenant.state is TenantState.READY:
+                short -= 1
+                self.ledger.tenants.retire(
+                    tenant.id, "its memory is needed for a request that waits", self.clock.wall()
+                )
+
+    # ------------------------------------------------------------ both
+
+    def _add(self, kind: InstanceKind) -> None:
         instance = mint_instance_id(self.entropy)
-        self.ledger.instances.add(instance, self.provider_name, "warm", self.clock.wall())
-        self.workers[instance] = self.new_worker(instance)
+        self.ledger.instances.add(instance, self.provider_name, kind, self.clock.wall())
+        self.workers[instance] = self.new_worker(instance, kind)
 
     def _drain(self, row: Instance) -> None:
         if self.ledger.instances.move(row.id, InstanceState.DRAINING):
@@ -101,3 +174,9 @@ class Fleet:
                 states=(TenantState.READY,),
                 instance=row.id,
             )
+
+
+def _told(rows: Sequence[Instance]) -> str:
+    return "; ".join(
+        f"{row.id} is {row.state}" + (f": {row.note}" if row.note else "") for row in rows
+    )

@@ -41,7 +41,7 @@ from warminfra.core.models import (
     Waiting,
 )
 from warminfra.core.secret import Secret
-from warminfra.core.states import LeaseState, StackState
+from warminfra.core.states import InstanceKind, LeaseState, StackState
 from warminfra.core.template import Template
 from warminfra.leasing.bell import Bell
 from warminfra.leasing.demand import LATEST, Demand
@@ -249,7 +249,13 @@ class LeaseManager:
             )
 
         outcome = self.ledger.leases.take(
-            request.recipe, key_hash, self.decide, new_lease, now, stack=request.stack
+            request.recipe,
+            key_hash,
+            self.decide,
+            new_lease,
+            now,
+            ahead=self.demand.ahead(key_hash, request.recipe),
+            stack=request.stack,
         )
         if isinstance(outcome, StackTaken):
             if outcome.stack.state is not StackState.REMOVING:
@@ -270,14 +276,16 @@ class LeaseManager:
     def _wait(self, request: LeaseRequest, key_hash: str, outcome: NotTaken) -> Waiting:
         if outcome.recipe is None or outcome.decision is None:
             raise self._unknown_recipe(request.recipe)
-        if outcome.decision.mode != "shared":
+        kind = outcome.decision.kind
+        if kind is InstanceKind.DEDICATED and (never := self.fleet.room.never()):
             raise SharingRefused(
-                f"{request.recipe} may not share an instance: {outcome.decision.reason}",
-                hint="dedicated servers are not available yet; `warminfra status` shows the gate",
+                f"{request.recipe} may not share an instance ({outcome.decision.reason}), "
+                f"and {never}",
+                hint="raise instances.memory, or see `warminfra status` for the gate",
             )
-        place, again = self.demand.ask(key_hash, request.recipe)
+        place, again = self.demand.ask(key_hash, request.recipe, kind)
         self.bell.ring()
-        trouble = self.fleet.trouble()
+        trouble = self.fleet.trouble(kind)
         reason = trouble or "no tenant is ready; one is being made"
         return Waiting(reason, place, LATEST if trouble else again)
 

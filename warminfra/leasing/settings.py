@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass
 
 CREATE_TIMEOUT = 30.0
@@ -30,6 +32,20 @@ class LeasingSettings:
     """Live tenants of one instance above which nothing is made."""
     replace_after: int = 1000
     """Tenants made on one instance after which it is replaced."""
+    warm: int = 1
+    """Warm instances."""
+    memory: int = sys.maxsize
+    """Bytes that all instances may have."""
+    warm_memory: int = 0
+    """Bytes that a warm instance counts with."""
+    dedicated_memory: int = 0
+    """Bytes that a dedicated instance counts with."""
+    dedicated: bool = True
+    """Whether servers of one's own can be had here at all."""
+    spares: int = 0
+    """Dedicated instances kept ready, with a tenant, for the next who needs one."""
+    park_after: float = math.inf
+    """Time for which nobody can have used a warm instance when it is parked."""
     refill_pause: float = 0.0
     """Time without a lease taken before the pool is refilled behind it: those who lease at once
     need the server, and the processors, themselves."""

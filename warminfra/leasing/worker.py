@@ -1,39 +1,35 @@
-"""The one hand that works on an instance: brings it up, makes, destroys, sweeps.
+"""The one hand that works on an instance: brings it up, keeps it up, puts it down.
 
-Everything that creates or deletes on a server goes through its worker, one step after the other:
-a request that waits goes before teardown, teardown before refill; but requests without end do not
-keep teardown from its turn, for every realm that lives makes the next one dearer. `step` does one
-thing and says what, so that a test can drive it; a thread calls it in a loop.
+Everything that creates or deletes on a server goes through its worker, one step after the other.
+`step` does one thing and says what, so that a test can drive it; a thread calls it in a loop. What
+there is to do on a server that is up depends on its kind: see `warm` and `dedicated`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import ClassVar
 
 import structlog
 
 from warminfra.core.clock import Clock
 from warminfra.core.errors import StorageFull, Unreachable, WarminfraError
 from warminfra.core.ids import InstanceId
-from warminfra.core.models import RunningInstance
+from warminfra.core.models import Recipe, RunningInstance
 from warminfra.core.ports import Launcher, Provider
-from warminfra.core.states import InstanceState, TenantState
+from warminfra.core.states import InstanceKind, InstanceState
 from warminfra.leasing.builder import Builder
-from warminfra.leasing.demand import Demand
-from warminfra.leasing.pool import Pool
+from warminfra.leasing.demand import Demand, Ticket
 from warminfra.leasing.server import Server
-from warminfra.leasing.settings import QUARANTINE_AFTER, LeasingSettings
+from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sweeper import Sweeper
-from warminfra.leasing.teardown import Teardown
 from warminfra.leasing.watch import Watch
 from warminfra.ledger import Ledger
 
 log = structlog.get_logger()
-
-BACKLOG = 8
-"""Tenants in teardown from which on every second step is a teardown, however many requests wait."""
 
 IDLE = 0.5
 """Seconds between two looks at what may be due by the clock: retries, sweep, health."""
@@ -41,9 +37,11 @@ IDLE = 0.5
 Connect = Callable[[RunningInstance], Provider]
 
 
-@dataclass(slots=True)
-class Worker:
+@dataclass(slots=True, kw_only=True)
+class Worker(ABC):
     """Owns one instance while the service runs."""
+
+    kind: ClassVar[InstanceKind]
 
     instance: InstanceId
     ledger: Ledger
@@ -51,8 +49,6 @@ class Worker:
     launcher: Launcher
     connect: Connect
     builder: Builder
-    teardown: Teardown
-    pool: Pool
     sweeper: Sweeper
     watch: Watch
     demand: Demand
@@ -67,8 +63,8 @@ class Worker:
     _failed_starts: int = 0
     _last_answer: float = 0.0
     _next_health: float = 0.0
-    _served: bool = False
-    """Whether the last step made a tenant for a request."""
+    _parked: bool = False
+    """Whether the process is known to be stopped for the time being."""
     _broke_off: bool = False
     """Whether a step ended in its middle, as when the ledger could not be written."""
 
@@ -76,12 +72,19 @@ class Worker:
         """Do the next thing; return its name, or "" if there is nothing to do now."""
         if self.server is not None and not self.launcher.alive(self.server.running):
             self._lost("its process died")
-        if self._state() in (InstanceState.STOPPING, InstanceState.STOPPED):
+        state = self._state()
+        if state is InstanceState.PARKED:
+            return self._park()
+        if state in (InstanceState.STOPPING, InstanceState.STOPPED):
             return ""
         if self.server is None:
             return self._bring_up()
         try:
-            return self._work(self.server)
+            if self._broke_off:
+                # What a service that died in that step would have left, the same look mends.
+                self.sweeper.reconcile(self.server)
+                self._broke_off = False
+            return self._work(self.server, state)
         except Unreachable as error:
             self._doubt(error)
             return "trouble"
@@ -91,25 +94,11 @@ class Worker:
 
     def idle(self) -> float:
         """Return the seconds after which to look again if no bell rings."""
-        pause = self.settings.refill_pause
-        return pause if self.demand.rush(pause) else IDLE
+        return IDLE
 
-    def _work(self, server: Server) -> str:
-        if self._broke_off:
-            # What a service that died in that step would have left, the same look mends.
-            self.sweeper.reconcile(server)
-            self._broke_off = False
-        state = self._state()
-        if state is InstanceState.DRAINING:
-            return self._tear_down(server)
-        return (
-            self._take_turns(server)
-            or self._serve(server)
-            or self._tear_down(server)
-            or self._refill(server)
-            or self._sweep(server)
-            or self._check_health(server)
-        )
+    @abstractmethod
+    def _work(self, server: Server, state: InstanceState) -> str:
+        """Do the next thing on a server that is up; return its name, or ""."""
 
     # ------------------------------------------------------------ up and down
 
@@ -141,7 +130,8 @@ class Worker:
             self._progress(f"failed, next try in {delay:.0f} s: {error}")
             log.error("instance did not start", instance=self.instance, error=error.message)
             return "start failed"
-        self._failed_starts, self.trouble, self._broke_off = 0, None, False
+        self._failed_starts, self.trouble = 0, None
+        self._broke_off = self._parked = False
         self._last_answer = self.clock.boot()
         self._next_sweep = self.clock.boot() + self.settings.sweep_every
         self._progress("")
@@ -164,6 +154,16 @@ class Worker:
             with suppress(WarminfraError):
                 self.launcher.stop(self.instance, discard=False)
 
+    def _park(self) -> str:
+        """Let go of the process and keep the data."""
+        if self._parked:
+            return ""
+        self.server = None
+        self.launcher.stop(self.instance, discard=False)
+        self._parked = True
+        self._progress("stopped to save memory: nobody can use it now")
+        return "parked"
+
     def stop(self, *, discard: bool) -> None:
         """Stop the server's process; with `discard` for good, data and all.
 
@@ -173,81 +173,40 @@ class Worker:
         if discard:
             for state in (InstanceState.DRAINING, InstanceState.STOPPING):
                 self.ledger.instances.move(self.instance, state)
-        else:
+        elif self._state() is not InstanceState.PARKED:
             self.ledger.instances.move(self.instance, InstanceState.UNHEALTHY)
         self.launcher.stop(self.instance, discard=discard)
         if discard:
             self.ledger.instances.move(self.instance, InstanceState.STOPPED)
 
-    # ------------------------------------------------------------ work
+    # ------------------------------------------------------------ pieces
 
-    def _take_turns(self, server: Server) -> str:
-        """After a request was served, tear one down if many wait for that."""
-        if not self._served:
-            return ""
-        self._served = False
-        waiting = self.ledger.tenants.counts()[TenantState.RETIRING]
-        return self._tear_down(server) if waiting >= BACKLOG else ""
+    def _make(self, server: Server, recipe: Recipe, reserved_for: str = "") -> bool:
+        """Make a tenant; False if that failed for now. Raises `StorageFull`."""
+        try:
+            self.builder.make(server, recipe, reserved_for)
+        except WarminfraError as error:
+            self._could_not_make(error)
+            return False
+        self._last_answer = self.clock.boot()
+        return True
 
-    def _serve(self, server: Server) -> str:
-        if not self.demand.waiting() or not self._may_make(server, self.settings.hard_cap):
-            return ""
-        ticket = self.demand.next(self.ledger.tenants.reserved())
-        if ticket is None:
-            return ""
+    def _make_for(self, server: Server, ticket: Ticket, begun: float) -> str:
+        """Make the tenant that a request waits for; the work for it began at `begun`."""
         recipe = self.ledger.recipes.get(ticket.recipe)
         if recipe is None:
             self.demand.done(ticket.key_hash)
             return "unenrolled"
-        begun = self.clock.boot()
         try:
-            self.builder.make(server, recipe, reserved_for=ticket.key_hash)
-        except WarminfraError as error:
-            self._could_not_make(error)
-            return "trouble"
-        self.demand.made(self.clock.boot() - begun)
+            if not self._make(server, recipe, ticket.key_hash):
+                return "trouble"
+        finally:
+            self.demand.unclaim(ticket)
+        self.demand.made(self.kind, self.clock.boot() - begun)
         if not self.demand.waits(ticket.key_hash):
             # It was served otherwise, or went away, meanwhile: then the tenant is for anybody.
             self.ledger.tenants.unreserve(ticket.key_hash)
-        self._last_answer = self.clock.boot()
-        self._served = True
         return "made for a request"
-
-    def _tear_down(self, server: Server) -> str:
-        tenant = self.ledger.tenants.due_for_teardown(
-            self.instance, self.clock.boot(), QUARANTINE_AFTER
-        )
-        if tenant is None:
-            return ""
-        if self.teardown.attempt(server, tenant):
-            self._last_answer = self.clock.boot()
-            return "torn down"
-        server.provider.health()
-        return "teardown put off"
-
-    def _refill(self, server: Server) -> str:
-        if self.demand.rush(self.settings.refill_pause):
-            return ""
-        if self.pool.retire_unwanted():
-            return "retired"
-        if not self._may_make(server, self.settings.soft_cap):
-            return ""
-        recipe = self.pool.wanting(server)
-        if recipe is None:
-            return ""
-        try:
-            self.builder.make(server, recipe)
-        except WarminfraError as error:
-            self._could_not_make(error)
-            return "trouble"
-        self._last_answer = self.clock.boot()
-        return "refilled"
-
-    def _may_make(self, server: Server, cap: int) -> bool:
-        return (
-            self.clock.boot() >= self._next_make
-            and self.ledger.instances.live_tenants(server.id) < cap
-        )
 
     def _could_not_make(self, error: WarminfraError) -> None:
         """Wait a moment before the next try; a dead server is found at the next step."""

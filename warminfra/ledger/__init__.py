@@ -12,6 +12,7 @@ from warminfra.ledger.recipes import Recipes
 from warminfra.ledger.sharing import Sharing
 from warminfra.ledger.stacks import Stacks
 from warminfra.ledger.tenants import Tenants
+from warminfra.ledger.tickets import Tickets
 
 __all__ = ["Ledger", "NotTaken", "StackTaken", "Taken"]
 
@@ -28,6 +29,7 @@ class Ledger:
         self.holds = Holds(database)
         self.sharing = Sharing(database)
         self.stacks = Stacks(database)
+        self.tickets = Tickets(database)
 
     @classmethod
     def open(cls, path: Path) -> Ledger:

@@ -67,15 +67,13 @@ class Database:
         ):
             yield connection
 
-    def forget(self) -> None:
-        """Let what was overwritten or deleted stand in no file any more.
+    def forget(self) -> bool:
+        """Let what was overwritten or deleted stand in no file any more; say whether that is so.
 
         Empties the log of writes into the database. A reader may keep that from being done: then it
-        is tried some times more, writers let through in between, and at last left to the next call.
+        is tried some times more, writers let through in between.
         """
-        for _ in range(_FORGET_TRIES):
-            if self._emptied():
-                return
+        return any(self._emptied() for _ in range(_FORGET_TRIES))
 
     def _emptied(self) -> bool:
         with self._writer, self._storage_faults(), self.engine.connect() as connection:

@@ -8,7 +8,13 @@ from sqlalchemy import func, insert, select, update
 
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import Instance
-from warminfra.core.states import INSTANCE_MOVES, LIVE_TENANT, InstanceState, sources
+from warminfra.core.states import (
+    INSTANCE_MOVES,
+    LIVE_TENANT,
+    InstanceKind,
+    InstanceState,
+    sources,
+)
 from warminfra.ledger import rows
 from warminfra.ledger.database import Database
 from warminfra.ledger.tables import instances, tenants
@@ -20,7 +26,7 @@ class Instances:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, instance: InstanceId, provider: str, kind: str, now: datetime) -> None:
+    def add(self, instance: InstanceId, provider: str, kind: InstanceKind, now: datetime) -> None:
         """Write down the intent to start a new instance."""
         with self._db.write() as tx:
             tx.execute(
@@ -70,6 +76,23 @@ class Instances:
         )
         with self._db.read() as tx:
             return [rows.instance(row) for row in tx.execute(query).mappings()]
+
+    def least_loaded(self, kind: InstanceKind) -> InstanceId | None:
+        """Return the ready instance of the kind with the fewest live tenants, or None."""
+        live = (
+            select(func.count())
+            .where(tenants.c.instance == instances.c.id, tenants.c.state.in_(LIVE_TENANT))
+            .scalar_subquery()
+        )
+        query = (
+            select(instances.c.id)
+            .where(instances.c.kind == kind, instances.c.state == InstanceState.READY)
+            .order_by(live, instances.c.created_at, instances.c.id)
+            .limit(1)
+        )
+        with self._db.read() as tx:
+            found = tx.execute(query).scalar_one_or_none()
+        return InstanceId(found) if found else None
 
     def live_tenants(self, instance: InstanceId) -> int:
         """Count the tenants that may exist on it."""

@@ -6,7 +6,7 @@ the lease's row are one transaction, so no two leases can have one tenant and no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from warminfra.core.models import Decision, Lease, OwnedStack, Recipe, SharingFa
 from warminfra.core.states import (
     LEASE_MOVES,
     TENANT_MOVES,
+    InstanceKind,
     InstanceState,
     LeaseState,
     TenantState,
@@ -27,7 +28,7 @@ from warminfra.ledger.database import Database
 from warminfra.ledger.sharing import read_facts
 from warminfra.ledger.stacks import own_in, remove_in, standing
 from warminfra.ledger.tables import instances, leases, recipes, tenants
-from warminfra.ledger.tenants import retire_in
+from warminfra.ledger.tenants import UNLEASED, retire_in
 
 Decide = Callable[[SharingFacts, Recipe], Decision]
 NewLease = Callable[[TenantId, Decision], Lease]
@@ -44,7 +45,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class NotTaken:
-    """No lease: the recipe is unknown (None), sharing is refused, or no tenant is ready."""
+    """No lease: the recipe is unknown (None), or no tenant is ready in the decision's mode."""
 
     recipe: Recipe | None
     decision: Decision | None
@@ -71,12 +72,14 @@ class Leases:
         new_lease: NewLease,
         now: datetime,
         *,
+        ahead: Collection[str] = (),
         stack: str = "",
     ) -> Taken | NotTaken | StackTaken:
-        """Lease a ready tenant of the recipe's present template, if the decision is to share.
+        """Lease a ready tenant of the recipe's present template, on the kind of instance decided.
 
-        Takes the tenant reserved for this request first, else one reserved for nobody. With `stack`
-        the lease owns what will have that name, from the same moment on.
+        Takes the tenant reserved for this request first, else one reserved for nobody that is left
+        when those who came before (`ahead`, by key hash) have one each. With `stack` the lease owns
+        what will have that name, from the same moment on.
         """
         with self._db.write() as tx:
             if stack and (other := standing(tx, stack)):
@@ -86,9 +89,7 @@ class Leases:
                 return NotTaken(None, None)
             enrolled = rows.recipe(row)
             decision = decide(read_facts(tx), enrolled)
-            if decision.mode != "shared":
-                return NotTaken(enrolled, decision)
-            tenant = _pick(tx, enrolled, key_hash)
+            tenant = _pick(tx, enrolled, decision.kind, key_hash, ahead)
             if tenant is None:
                 return NotTaken(enrolled, decision)
             moved = tx.execute(
@@ -226,6 +227,12 @@ class Leases:
         with self._db.read() as tx:
             return [rows.lease(row) for row in tx.execute(query).mappings()]
 
+    def last_by_recipe(self) -> dict[str, datetime]:
+        """Return when each recipe was leased last."""
+        query = select(leases.c.recipe, func.max(leases.c.created_at)).group_by(leases.c.recipe)
+        with self._db.read() as tx:
+            return {row[0]: row[1] for row in tx.execute(query)}
+
     def counts(self) -> dict[LeaseState, int]:
         """Count the leases by state, every state named."""
         query = select(leases.c.state, func.count()).group_by(leases.c.state)
@@ -234,7 +241,9 @@ class Leases:
         return {state: found.get(state, 0) for state in LeaseState}
 
 
-def _pick(tx: Connection, recipe: Recipe, key_hash: str) -> Tenant | None:
+def _pick(
+    tx: Connection, recipe: Recipe, kind: InstanceKind, key_hash: str, ahead: Collection[str]
+) -> Tenant | None:
     """Choose the tenant to lease: ours if one was made for us, else the oldest that is free.
 
     In the order of an index, so that it costs the same from a pool of ten and of hundreds.
@@ -247,9 +256,18 @@ def _pick(tx: Connection, recipe: Recipe, key_hash: str) -> Tenant | None:
             tenants.c.template_hash == recipe.template_hash,
             tenants.c.reserved_for.in_(("", key_hash)),
             instances.c.state == InstanceState.READY,
+            instances.c.kind == kind,
         )
         .order_by(tenants.c.reserved_for.desc(), tenants.c.changed_at)
-        .limit(1)
     )
-    row = tx.execute(query).mappings().first()
-    return rows.tenant(row) if row else None
+    found = tx.execute(query.limit(1)).mappings().first()
+    if found is None:
+        return None
+    if ahead and not found["reserved_for"]:
+        served = select(func.count()).where(
+            tenants.c.state.in_(UNLEASED), tenants.c.reserved_for.in_(ahead)
+        )
+        before = len(ahead) - int(tx.execute(served).scalar_one())
+        if before > 0:
+            found = tx.execute(query.limit(1).offset(before)).mappings().first()
+    return rows.tenant(found) if found else None

@@ -21,14 +21,20 @@ from warminfra.core.models import (
     Word,
     material_from_json,
 )
-from warminfra.core.states import InstanceState, LeaseState, StackState, TenantState
+from warminfra.core.states import (
+    InstanceKind,
+    InstanceState,
+    LeaseState,
+    StackState,
+    TenantState,
+)
 
 
 def instance(row: RowMapping) -> Instance:
     return Instance(
         id=InstanceId(row["id"]),
         provider=row["provider"],
-        kind=row["kind"],
+        kind=InstanceKind(row["kind"]),
         state=InstanceState(row["state"]),
         incarnation=row["incarnation"],
         made=row["made"],

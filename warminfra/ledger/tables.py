@@ -146,6 +146,16 @@ Index(
 )
 Index("ix_leases_state", leases.c.state)
 
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("recipe", String(200), nullable=False),
+    Column("mode", String(20), nullable=False),
+    Column("entered_at", UtcTime, nullable=False),
+)
+
 stacks = Table(
     "stacks",
     metadata,

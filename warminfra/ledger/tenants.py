@@ -14,6 +14,7 @@ from warminfra.core.ids import InstanceId, TemplateHash, TenantId
 from warminfra.core.models import Tenant, TenantFacts, TenantMaterial
 from warminfra.core.states import (
     TENANT_MOVES,
+    InstanceKind,
     InstanceState,
     StackState,
     TenantState,
@@ -137,13 +138,15 @@ class Tenants:
             return sum(retire_in(tx, TenantId(tenant), reason, now) for tenant in found)
 
     def retire_surplus(self, template_hash: TemplateHash, keep: int | None, now: datetime) -> int:
-        """Retire the newest ready tenants of a template that are more than `keep`; count them.
+        """Retire the newest pooled tenants of a template that are more than `keep`; count them.
 
         Those reserved for a waiting request are neither counted nor touched, unless `keep` is None:
         then no recipe may have the template any more.
         """
         ready = select(tenants.c.id).where(
-            tenants.c.template_hash == template_hash, tenants.c.state == TenantState.READY
+            tenants.c.template_hash == template_hash,
+            tenants.c.state == TenantState.READY,
+            _on(InstanceKind.WARM),
         )
         if keep is not None:
             ready = ready.where(tenants.c.reserved_for == "")
@@ -168,18 +171,30 @@ class Tenants:
             )
 
     def gone(self, tenant: TenantId, now: datetime) -> bool:
-        """`retiring → gone`: looked for and not found. Its secrets are wiped."""
+        """`retiring → gone`: looked for and not found. Its secrets are wiped first.
+
+        False if that could not be done, or if it is not being retired.
+        """
+        return self._gone(tenants.c.id == tenant, now) == 1
+
+    def gone_with(self, instance: InstanceId, now: datetime) -> bool:
+        """The same for all that were being retired on an instance whose data is no more.
+
+        False if that could not be done.
+        """
+        return self._gone(tenants.c.instance == instance, now) is not None
+
+    def _gone(self, which: ColumnElement[bool], now: datetime) -> int | None:
+        """Move them; return how many, None if their secrets still stand in a file."""
+        retiring = which & tenants.c.state.in_(sources(TENANT_MOVES, TenantState.GONE))
         with self._db.write() as tx:
-            done = tx.execute(
-                update(tenants)
-                .where(
-                    tenants.c.id == tenant,
-                    tenants.c.state.in_(sources(TENANT_MOVES, TenantState.GONE)),
-                )
-                .values(state=TenantState.GONE, material=None, changed_at=now)
-            )
-        self._db.forget()
-        return done.rowcount == 1
+            tx.execute(update(tenants).where(retiring).values(material=None))
+        if not self._db.forget():
+            return None
+        with self._db.write() as tx:
+            return tx.execute(
+                update(tenants).where(retiring).values(state=TenantState.GONE, changed_at=now)
+            ).rowcount
 
     def found(
         self, tenant: TenantId, instance: InstanceId, first_attempt: float, now: datetime
@@ -299,7 +314,7 @@ class Tenants:
             row = tx.execute(query).mappings().first()
         return rows.tenant(row) if row else None
 
-    def pooled(self, template_hash: TemplateHash) -> int:
+    def pooled(self, template_hash: TemplateHash, kind: InstanceKind = InstanceKind.WARM) -> int:
         """Count the tenants of a template that are ready, or being made, for anybody."""
         query = (
             select(func.count())
@@ -309,15 +324,18 @@ class Tenants:
                 tenants.c.state.in_(UNLEASED),
                 tenants.c.reserved_for == "",
                 instances.c.state != InstanceState.DRAINING,
+                instances.c.kind == kind,
             )
         )
         with self._db.read() as tx:
             return int(tx.execute(query).scalar_one())
 
     def pooled_templates(self) -> set[TemplateHash]:
-        """Return the templates of which a ready tenant exists."""
+        """Return the templates of which a ready tenant exists in the pool."""
         query = (
-            select(tenants.c.template_hash).where(tenants.c.state == TenantState.READY).distinct()
+            select(tenants.c.template_hash)
+            .where(tenants.c.state == TenantState.READY, _on(InstanceKind.WARM))
+            .distinct()
         )
         with self._db.read() as tx:
             return {TemplateHash(found) for found in tx.execute(query).scalars()}
@@ -328,3 +346,8 @@ class Tenants:
         with self._db.read() as tx:
             found = {TenantState(state): count for state, count in tx.execute(query)}
         return {state: found.get(state, 0) for state in TenantState}
+
+
+def _on(kind: InstanceKind) -> ColumnElement[bool]:
+    """Return the condition that a tenant is on an instance of the kind."""
+    return tenants.c.instance.in_(select(instances.c.id).where(instances.c.kind == kind))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
+
+import psutil
 
 from warminfra.config.settings import Settings, section_mapping
 from warminfra.core.clock import Clock, SystemClock
@@ -15,21 +18,25 @@ from warminfra.core.errors import ConfigInvalid
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import RunningInstance
 from warminfra.core.ports import Launcher, Provider, ProviderPackage, Stacks
+from warminfra.core.states import InstanceKind
 from warminfra.instances.deaths import ProcessWatch
 from warminfra.instances.external import ExternalLauncher
 from warminfra.instances.local import LocalLauncher
 from warminfra.leasing.builder import Builder, Draw
+from warminfra.leasing.dedicated import DedicatedWorker
 from warminfra.leasing.demand import Demand
 from warminfra.leasing.fleet import Fleet
 from warminfra.leasing.manager import LeaseManager
 from warminfra.leasing.material import draw_material
 from warminfra.leasing.pool import Pool
 from warminfra.leasing.reaper import Reaper
+from warminfra.leasing.room import Room
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate, SharingPolicy
 from warminfra.leasing.stacks import StackKeeper
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.warm import WarmWorker
 from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
 from warminfra.ledger import Ledger
@@ -97,53 +104,40 @@ def compose(
     ledger = Ledger.open(state_dir / "ledger.db")
     package = package or provider_package("keycloak")
     options = section_mapping(settings.keycloak)
-    launcher: Launcher
-    if settings.keycloak.url:
-        launcher = ExternalLauncher(
-            settings.keycloak.url,
-            lambda: package.external(options, installation.id),
-            lambda: package.leave(options, installation.id),
-        )
-    else:
-        launcher = LocalLauncher(
-            package.distribution(options),
-            installation=installation.id,
-            state_dir=state_dir,
-            cache_dir=settings.service.cache_dir,
-            http_port=settings.keycloak.http_port,
-            management_port=settings.keycloak.management_port,
-            memory_limit=settings.keycloak.memory_limit,
-        )
+    launchers = _launchers(settings, package, installation)
+    launcher = launchers[InstanceKind.WARM]
     leasing = leasing_settings(settings)
     fingerprint = Fingerprint(launcher, settings.sharing)
     gate = Gate(_policy(settings), fingerprint.digest)
-    demand = Demand(clock)
+    demand = Demand(clock, ledger.tickets)
     builder = Builder(ledger, clock, entropy, installation.id, draw)
     teardown = Teardown(ledger, clock, entropy, leasing)
     pool = Pool(ledger, clock, leasing, gate)
+    room = Room(ledger, leasing, demand, pool.shared)
     sweeper = Sweeper(ledger, clock, leasing)
     watch = Watch(ledger, clock)
 
     def connect(running: RunningInstance) -> Provider:
         return package.connect(running.access, installation.id, options)
 
-    def new_worker(instance: InstanceId) -> Worker:
-        return Worker(
-            instance=instance,
-            ledger=ledger,
-            clock=clock,
-            launcher=launcher,
-            connect=connect,
-            builder=builder,
-            teardown=teardown,
-            pool=pool,
-            sweeper=sweeper,
-            watch=watch,
-            demand=demand,
-            settings=leasing,
-        )
+    def new_worker(instance: InstanceId, kind: InstanceKind) -> Worker:
+        common: dict[str, Any] = {
+            "instance": instance,
+            "ledger": ledger,
+            "clock": clock,
+            "launcher": launchers[kind],
+            "connect": connect,
+            "builder": builder,
+            "sweeper": sweeper,
+            "watch": watch,
+            "demand": demand,
+            "settings": leasing,
+        }
+        if kind is InstanceKind.DEDICATED:
+            return DedicatedWorker(**common, spare=room.spare)
+        return WarmWorker(**common, teardown=teardown, pool=pool)
 
-    fleet = Fleet(package.name, ledger, clock, entropy, leasing, new_worker)
+    fleet = Fleet(package.name, ledger, clock, entropy, leasing, room, new_worker)
     engine = stack_engine(settings)
     stacks = StackKeeper(ledger, clock, entropy, leasing, engine)
     manager = LeaseManager(
@@ -165,6 +159,41 @@ def compose(
         fingerprint,
         stacks,
     )
+
+
+def _launchers(
+    settings: Settings, package: ProviderPackage, installation: Installation
+) -> Mapping[InstanceKind, Launcher]:
+    """Return who starts each kind of instance. There is one external server, which is warm."""
+    keycloak, options = settings.keycloak, section_mapping(settings.keycloak)
+    if keycloak.url:
+        external = ExternalLauncher(
+            keycloak.url,
+            lambda: package.external(options, installation.id),
+            lambda: package.leave(options, installation.id),
+        )
+        return {InstanceKind.WARM: external}
+
+    def local(heap: int, memory_limit: int, http: int = 0, management: int = 0) -> Launcher:
+        return LocalLauncher(
+            package.distribution({**options, "heap": heap}),
+            installation=installation.id,
+            state_dir=settings.service.state_dir,
+            cache_dir=settings.service.cache_dir,
+            http_port=http,
+            management_port=management,
+            memory_limit=memory_limit,
+        )
+
+    return {
+        InstanceKind.WARM: local(
+            keycloak.heap,
+            keycloak.memory_limit,
+            keycloak.http_port,
+            keycloak.management_port,
+        ),
+        InstanceKind.DEDICATED: local(keycloak.dedicated_heap, keycloak.dedicated_memory_limit),
+    }
 
 
 def stack_engine(settings: Settings) -> Stacks:
@@ -190,6 +219,13 @@ def leasing_settings(settings: Settings) -> LeasingSettings:
         soft_cap=settings.instances.soft_cap,
         hard_cap=settings.instances.hard_cap,
         replace_after=sys.maxsize if only_one else settings.instances.replace_after,
+        warm=1 if only_one else settings.instances.warm,
+        memory=settings.instances.memory or psutil.virtual_memory().total // 2,
+        warm_memory=0 if keycloak.url else keycloak.memory_limit,
+        dedicated_memory=keycloak.dedicated_memory_limit,
+        dedicated=not keycloak.url,
+        spares=settings.instances.spares,
+        park_after=settings.instances.park_after.total_seconds() or math.inf,
         disk_reserve=settings.service.disk_reserve,
         hold_max=settings.hold.max,
         hold_memory=settings.hold.memory,

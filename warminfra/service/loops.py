@@ -52,7 +52,8 @@ class Loops:
     def start(self) -> None:
         """Recover what the last service left, then begin to work."""
         parts = self._parts
-        parts.ledger.tenants.unreserve()
+        parts.manager.demand.resume()
+        parts.manager.unreserve()
         parts.ledger.tenants.hurry()
         parts.ledger.stacks.hurry()
         for row in parts.ledger.instances.current():
@@ -133,6 +134,8 @@ class Loops:
         self._recompute()
         self._reaudit.step()
         parts.fleet.tend()
+        for instance in self._workers.keys() - parts.fleet.workers.keys():
+            self._workers.pop(instance)  # its thread has ended, or is about to
         for worker in parts.fleet.finished():
             parts.fleet.drop(worker.instance)
             thread = self._workers.pop(worker.instance, None)

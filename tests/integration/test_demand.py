@@ -1,0 +1,98 @@
+"""Who waits, when to ask again, and when a rush is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from warminfra.core.states import InstanceKind
+from warminfra.leasing.demand import LATEST, SOON, Demand
+from warminfra.leasing.settings import LONGEST_RUSH, TICKET_PATIENCE
+from warminfra.ledger import Ledger
+from warminfra.testing.clock import ManualClock
+
+WARM, DEDICATED = InstanceKind.WARM, InstanceKind.DEDICATED
+
+PAUSE = 0.0625
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def demand(clock: ManualClock, ledger: Ledger) -> Demand:
+    return Demand(clock, ledger.tickets)
+
+
+def test_first_come_first_served(demand: Demand) -> None:
+    """A place is kept while its client asks, and whoever has a tenant is not made another."""
+    assert [demand.ask(key, "docs", WARM)[0] for key in ("a", "b", "a", "c")] == [1, 2, 1, 3]
+    ticket = demand.claim(WARM, served={"a"})
+    assert ticket is not None
+    assert ticket.key_hash == "b"
+    second = demand.claim(WARM, served={"a"})
+    assert second is not None
+    assert second.key_hash == "c", "what one worker serves no other one does"
+    demand.unclaim(ticket)
+    assert demand.claim(WARM, served={"a"}) is ticket
+    assert demand.claim(DEDICATED, served=()) is None
+
+
+def test_places_outlive_the_service(demand: Demand, ledger: Ledger, clock: ManualClock) -> None:
+    """After a restart each has its old place, and its time anew to ask again; then it is lost."""
+    for key in ("a", "b", "c"):
+        demand.ask(key, "docs", WARM)
+    demand.done("a")
+    clock.advance(TICKET_PATIENCE * 2)
+    restarted = Demand(clock, ledger.tickets)
+    restarted.resume()
+    assert restarted.ask("d", "docs", WARM)[0] == 3
+    assert restarted.ask("c", "docs", WARM)[0] == 2
+    assert restarted.ahead("d", "docs") == ["b", "c"]
+    clock.advance(TICKET_PATIENCE / 2)
+    restarted.ask("c", "docs", WARM)
+    clock.advance(TICKET_PATIENCE * 0.75)
+    assert restarted.alive() == {"c"}
+    assert [row.key_hash for row in ledger.tickets] == ["c"]
+
+
+def test_a_client_is_told_to_come_when_its_tenant_should_be_there(
+    demand: Demand, clock: ManualClock
+) -> None:
+    """By the median of the last creates, times the place; later and later once it is overdue."""
+    assert demand.ask("a", "docs", WARM)[1] == SOON, "nothing is known yet"
+    for seconds in (0.25, 0.125, 5.0):
+        demand.made(WARM, seconds)
+    assert demand.ask("a", "docs", WARM)[1] == pytest.approx(0.25)
+    assert demand.ask("b", "docs", WARM)[1] == pytest.approx(0.5)
+    clock.advance(0.125)
+    assert demand.ask("a", "docs", WARM)[1] == pytest.approx(0.125)
+    clock.advance(0.125)
+    assert demand.ask("a", "docs", WARM)[1] == pytest.approx(0.025)
+    clock.advance(60)
+    assert demand.ask("a", "docs", WARM)[1] == LATEST
+
+
+def test_a_rush_ends_with_a_pause(demand: Demand, clock: ManualClock) -> None:
+    """While leases follow one another there is a rush; after a pause there is none."""
+    assert not demand.rush(PAUSE)
+    assert demand.took(PAUSE), "the first one wakes whoever refills"
+    assert not demand.took(PAUSE)
+    assert demand.rush(PAUSE)
+    clock.advance(PAUSE)
+    assert not demand.rush(PAUSE)
+
+
+def test_no_rush_is_endless(demand: Demand, clock: ManualClock) -> None:
+    """Leases that never pause do not keep the pool from being refilled."""
+    seconds = 0.0
+    demand.took(PAUSE)
+    while demand.rush(PAUSE):
+        clock.advance(PAUSE / 2)
+        seconds += PAUSE / 2
+        demand.took(PAUSE)
+    assert seconds == LONGEST_RUSH
+    clock.advance(PAUSE)
+    demand.took(PAUSE)
+    assert demand.rush(PAUSE), "the next one begins anew"
