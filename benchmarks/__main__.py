@@ -18,6 +18,7 @@ from pathlib import Path
 from benchmarks import (
     audit,
     burst,
+    dedicated,
     growth,
     images,
     lease,
@@ -46,6 +47,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "w
 ALONE: dict[str, Callable[[bool], Result]] = {
     "growth": lambda quick: growth.run(quick, CACHE),
     "warm": warm.run,
+    "dedicated": lambda quick: dedicated.run(quick, CACHE),
     "audit": audit.run,
     "replacement": replacement.run,
     "images": images.run,

@@ -55,7 +55,6 @@ _JVM = (
     "-XX:MetaspaceSize=96M",
     "-XX:MaxMetaspaceSize=256m",
     "-XX:+ExitOnOutOfMemoryError",
-    "-XX:+UseG1GC",
     "-XX:-UsePerfData",
     "-Xlog:disable",
     "-Xlog:all=error:stderr",
@@ -79,6 +78,10 @@ _JVM = (
     "-Dquarkus-log-max-startup-records=10000",
 )
 """What `bin/kc.sh` passes. It is not used itself, since it stays the server's parent."""
+
+_LONG_LIVED = ("-XX:+UseG1GC",)
+_SHORT_LIVED = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Ready in two thirds of the time and smaller; slower under load, which one lease does not make."""
 
 _OPTIONS = (
     "--optimized",
@@ -104,8 +107,9 @@ class KeycloakDistribution:
     """The official distribution, built in a copy of our own and run by `java` directly.
 
     `settings` is the `[keycloak]` section: version, sha256, archive, home, java_home, offline,
-    heap (bytes, or Java's form such as `512m`), transaction_timeout (seconds), outgoing. `environ`
-    is looked at for `KEYCLOAK_HOME`, `JAVA_HOME`, `PATH` and `HOME`.
+    heap (bytes, or Java's form such as `512m`), transaction_timeout (seconds), outgoing; and
+    short_lived, for a server that is to be ready soon and not to last. `environ` is looked at for
+    `KEYCLOAK_HOME`, `JAVA_HOME`, `PATH` and `HOME`.
     """
 
     name = "keycloak"
@@ -123,6 +127,7 @@ class KeycloakDistribution:
         self._java_home = str(settings.get("java_home") or "")
         self._offline = bool(settings.get("offline", False))
         self._heap = str(settings.get("heap") or "512m")
+        self._life = _SHORT_LIVED if settings.get("short_lived") else _LONG_LIVED
         self._outgoing = () if settings.get("outgoing", True) else _NO_OUTGOING
         self._transaction_timeout = float(settings.get("transaction_timeout") or 60.0)
         self._sha256 = (
@@ -158,11 +163,13 @@ class KeycloakDistribution:
         return tree_digest(self._home)
 
     def fingerprint(self) -> Mapping[str, str]:
-        """Return digest, version, Java and effective options; ports, paths and sizes left out."""
+        """Return digest, version, Java and effective options of a long-lived server; ports, paths
+        and sizes left out."""
         options = "\n".join(
             (
                 *_BUILD_OPTIONS,
                 *_JVM,
+                *_LONG_LIVED,
                 *_OPTIONS,
                 *self._outgoing,
                 _DATABASE,
@@ -295,6 +302,7 @@ class KeycloakDistribution:
             f"-Xmx{self._heap}",
             sharing,
             *_JVM,
+            *self._life,
             f"-Djava.io.tmpdir={scratch}",
             f"-Duser.home={data}",
             f"-XX:ErrorFile={data / 'jvm-crash.log'}",

@@ -17,7 +17,7 @@ from tests.live.test_service_lease import give_back
 
 pytestmark = pytest.mark.live
 
-CONFIG = 'min_profile = "smoke"\n[pool]\nmin = 1\nmax = 1\n'
+CONFIG = 'min_profile = "smoke"\n[pool]\nmin = 1\nmax = 1\n[instances]\nspares = 0\n'
 LEASE = ("lease", "--recipe", LASUITE_DOCS.name, "--reveal", "-o", "json")
 
 
@@ -46,11 +46,13 @@ def audited(gated: Installation) -> tuple[Path, dict[str, Any]]:
 def test_sharing_opens_with_evidence_and_a_reviewer(
     gated: Installation, audited: tuple[Path, dict[str, Any]]
 ) -> None:
-    """Without approval the verdict opens nothing; with it leases are shared and name it."""
+    """Without approval the verdict opens nothing and each lease has a server of its own; with it
+    leases are shared and name it."""
     _, verdict = audited
-    waits = gated.run(*LEASE, check=False)
-    assert waits.returncode == 77
-    assert "waits for a reviewer" in waits.stderr
+    own = json.loads(gated.run(*LEASE).stdout)
+    assert own["mode"] == "dedicated"
+    assert "waits for a reviewer" in own["mode_reason"]
+    give_back(gated, own)
     gated.run("approve", verdict["id"], "--why", "read the report", "--by", "a reviewer")
     lease = json.loads(gated.run(*LEASE).stdout)
     assert (lease["mode"], lease["verdict"]) == ("shared", verdict["id"])
@@ -64,9 +66,10 @@ def test_a_revert_shuts_the_gate_at_once(
     _, verdict = audited
     gated.run("approve", verdict["id"])
     gated.run("revert", "--why", "saw another run's user")
-    refused = gated.run(*LEASE, check=False)
-    assert refused.returncode == 77
-    assert "saw another run's user" in refused.stderr
+    own = json.loads(gated.run(*LEASE).stdout)
+    assert own["mode"] == "dedicated"
+    assert "saw another run's user" in own["mode_reason"]
+    give_back(gated, own)
     gated.run("lift")
     give_back(gated, json.loads(gated.run(*LEASE).stdout))
 

@@ -84,13 +84,15 @@ def test_a_second_service_on_the_same_state(warm: Installation) -> None:
     assert warm.json("status")["pid"] == pid
 
 
-def test_under_proven_nothing_is_shared(live_cache: Path) -> None:
-    """Without a verdict the default policy refuses (77) with the reason, and fills no pool."""
-    with Installation.temporary(policy="proven") as installation:
+def test_where_neither_sharing_nor_a_server_of_ones_own_is_possible(live_cache: Path) -> None:
+    """Without a verdict and without the memory a lease is refused (77) with both reasons."""
+    small = '[instances]\nmemory = "100MiB"\n'
+    with Installation.temporary(policy="proven", config=small) as installation:
         installation.up()
         installation.enroll()
         line = refused(installation, 77, "lease", "--recipe", "lasuite-docs", "--reveal")
         assert "no audit has approved class user" in line
+        assert "768 MiB, and all instances may have 100 MiB" in line
         assert installation.tenants()["ready"] == 0
         assert refused(installation, 77, "lease", "--recipe", "lasuite-docs", "--reveal") == line
 

@@ -241,13 +241,12 @@ class Installation:
                 "connect": connect,
                 "builder": builder,
                 "sweeper": sweeper,
-                "watch": watch,
                 "demand": self.demand,
                 "settings": SETTINGS,
             }
             if kind is InstanceKind.DEDICATED:
                 return DedicatedWorker(**common, spare=room.spare)
-            return WarmWorker(**common, teardown=teardown, pool=pool)
+            return WarmWorker(**common, teardown=teardown, pool=pool, watch=watch)
 
         self.fleet = Fleet("fake", ledger, clock, self.entropy, SETTINGS, room, new_worker)
         engine = FakeStacks(self.swarm, self.faults)

@@ -21,6 +21,7 @@ _ORDERS = (
     ("pool.min", "pool.max"),
     ("instances.soft_cap", "instances.hard_cap"),
     ("keycloak.heap", "keycloak.memory_limit"),
+    ("keycloak.dedicated_heap", "keycloak.dedicated_memory_limit"),
 )
 """Pairs whose first must not be over its second."""
 

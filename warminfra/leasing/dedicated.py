@@ -70,7 +70,7 @@ class DedicatedWorker(Worker):
             did = self._serve(server) or self._store(server)
             if did:
                 return did
-        return self._sweep(server) or self._check_health(server)
+        return self._check_health(server)
 
     def _serve(self, server: Server) -> str:
         ticket = self.demand.claim(self.kind, self.ledger.tenants.reserved())

@@ -15,6 +15,7 @@ from warminfra.leasing.pool import Pool
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
 
 BACKLOG = 8
@@ -29,6 +30,8 @@ class WarmWorker(Worker):
 
     teardown: Teardown
     pool: Pool
+    watch: Watch
+    _next_sweep: float = 0.0
     _served: bool = False
     """Whether the last step made a tenant for a request."""
 
@@ -37,6 +40,10 @@ class WarmWorker(Worker):
         pause = self.settings.refill_pause
         # Named: `super()` without arguments knows no class that slots have replaced.
         return pause if self.demand.rush(pause) else Worker.idle(self)
+
+    def _begin(self, server: Server) -> None:
+        self.watch.begin(server)
+        self._next_sweep = self.clock.boot() + self.settings.sweep_every
 
     def _work(self, server: Server, state: InstanceState) -> str:
         if state is InstanceState.DRAINING:
@@ -91,6 +98,14 @@ class WarmWorker(Worker):
         if recipe is None:
             return ""
         return "refilled" if self._make(server, recipe) else "trouble"
+
+    def _sweep(self, server: Server) -> str:
+        if self.clock.boot() < self._next_sweep:
+            return ""
+        self._next_sweep = self.clock.boot() + self.settings.sweep_every
+        self.watch.look(server, self.sweeper.sweep(server))
+        self._last_answer = self.clock.boot()
+        return "swept"
 
     def _may_make(self, server: Server, cap: int) -> bool:
         return (

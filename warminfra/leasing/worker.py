@@ -26,7 +26,6 @@ from warminfra.leasing.demand import Demand, Ticket
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sweeper import Sweeper
-from warminfra.leasing.watch import Watch
 from warminfra.ledger import Ledger
 
 log = structlog.get_logger()
@@ -50,14 +49,12 @@ class Worker(ABC):
     connect: Connect
     builder: Builder
     sweeper: Sweeper
-    watch: Watch
     demand: Demand
     settings: LeasingSettings
     server: Server | None = None
     """The reconciled server; None while it is down or not yet trusted."""
     trouble: WarminfraError | None = None
     """Why the last start failed; None once it has started."""
-    _next_sweep: float = 0.0
     _next_start: float = 0.0
     _next_make: float = 0.0
     _failed_starts: int = 0
@@ -100,6 +97,9 @@ class Worker(ABC):
     def _work(self, server: Server, state: InstanceState) -> str:
         """Do the next thing on a server that is up; return its name, or ""."""
 
+    def _begin(self, server: Server) -> None:  # noqa: B027 - most kinds have nothing to do
+        """Do what is due once for a server that has just been reconciled."""
+
     # ------------------------------------------------------------ up and down
 
     def _bring_up(self) -> str:
@@ -114,7 +114,7 @@ class Worker(ABC):
             server = Server(running, self.connect(running))
             self._progress("reconciling")
             self.sweeper.reconcile(server)
-            self.watch.begin(server)
+            self._begin(server)
             # What could not be taken down on the server as it was is tried at once on this one.
             self.ledger.tenants.hurry()
             self.server = server
@@ -133,7 +133,6 @@ class Worker(ABC):
         self._failed_starts, self.trouble = 0, None
         self._broke_off = self._parked = False
         self._last_answer = self.clock.boot()
-        self._next_sweep = self.clock.boot() + self.settings.sweep_every
         self._progress("")
         return "started"
 
@@ -216,14 +215,6 @@ class Worker(ABC):
         self._progress(f"a tenant could not be made: {error.message}")
         if isinstance(error, Unreachable):
             self._doubt(error)
-
-    def _sweep(self, server: Server) -> str:
-        if self.clock.boot() < self._next_sweep:
-            return ""
-        self._next_sweep = self.clock.boot() + self.settings.sweep_every
-        self.watch.look(server, self.sweeper.sweep(server))
-        self._last_answer = self.clock.boot()
-        return "swept"
 
     def _check_health(self, server: Server) -> str:
         if self.clock.boot() < self._next_health:

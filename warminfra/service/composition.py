@@ -129,13 +129,12 @@ def compose(
             "connect": connect,
             "builder": builder,
             "sweeper": sweeper,
-            "watch": watch,
             "demand": demand,
             "settings": leasing,
         }
         if kind is InstanceKind.DEDICATED:
             return DedicatedWorker(**common, spare=room.spare)
-        return WarmWorker(**common, teardown=teardown, pool=pool)
+        return WarmWorker(**common, teardown=teardown, pool=pool, watch=watch)
 
     fleet = Fleet(package.name, ledger, clock, entropy, leasing, room, new_worker)
     engine = stack_engine(settings)
@@ -174,9 +173,9 @@ def _launchers(
         )
         return {InstanceKind.WARM: external}
 
-    def local(heap: int, memory_limit: int, http: int = 0, management: int = 0) -> Launcher:
+    def local(memory_limit: int, http: int = 0, management: int = 0, **other: Any) -> Launcher:
         return LocalLauncher(
-            package.distribution({**options, "heap": heap}),
+            package.distribution({**options, **other}),
             installation=installation.id,
             state_dir=settings.service.state_dir,
             cache_dir=settings.service.cache_dir,
@@ -187,12 +186,11 @@ def _launchers(
 
     return {
         InstanceKind.WARM: local(
-            keycloak.heap,
-            keycloak.memory_limit,
-            keycloak.http_port,
-            keycloak.management_port,
+            keycloak.memory_limit, keycloak.http_port, keycloak.management_port
         ),
-        InstanceKind.DEDICATED: local(keycloak.dedicated_heap, keycloak.dedicated_memory_limit),
+        InstanceKind.DEDICATED: local(
+            keycloak.dedicated_memory_limit, heap=keycloak.dedicated_heap, short_lived=True
+        ),
     }
 
 
