@@ -10,7 +10,7 @@ import pytest
 
 from tests.stateful.installation import POOL_MAX, TEMPLATE, Installation
 from warminfra.core.models import Granted, LeaseRequest, Waiting
-from warminfra.core.states import InstanceKind, TenantState
+from warminfra.core.states import InstanceKind, InstanceState, TenantState
 from warminfra.leasing.warm import BACKLOG
 
 REQUEST = LeaseRequest("app", "0123456789abcdef")
@@ -75,6 +75,26 @@ def test_a_request_served_otherwise_leaves_no_reserved_tenant(world: Installatio
     world.settle()
     assert not reservations(world)
     assert world.ledger.tenants.counts()[TenantState.READY] == POOL_MAX
+
+
+def test_nobody_overtakes(world: Installation) -> None:
+    """A tenant that is free goes to whoever waits longest, although another asks first; over a
+    restart of the service, too."""
+    pool(world, 0)
+    world.settle()
+    first, second = REQUEST, replace(REQUEST, key="the key of who came second")
+    for request in (first, second):
+        assert isinstance(world.manager.acquire(request), Waiting)
+    world.step()
+    world.ledger.tenants.unreserve()
+    assert world.ledger.tenants.counts()[TenantState.READY] == 1
+    world.restart()
+    row = world.ledger.instances.current()[0]
+    world.ledger.instances.move(row.id, InstanceState.READY)  # adopted, and nothing else done yet
+    waiting = world.manager.acquire(second)
+    assert isinstance(waiting, Waiting)
+    assert waiting.place == 2
+    assert isinstance(world.manager.acquire(first), Granted)
 
 
 def test_requests_without_end_do_not_starve_teardown(world: Installation) -> None:

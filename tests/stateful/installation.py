@@ -139,6 +139,7 @@ class Installation:
     manager_class = LeaseManager
     teardown_class = Teardown
     stacks_class = StackKeeper
+    dedicated_class = DedicatedWorker
 
     def __init__(self, empty_ledger: Path, folder: Path, seed: int = 0) -> None:
         self.folder = folder
@@ -245,7 +246,7 @@ class Installation:
                 "settings": SETTINGS,
             }
             if kind is InstanceKind.DEDICATED:
-                return DedicatedWorker(**common, spare=room.spare)
+                return self.dedicated_class(**common, spare=room.spare)
             return WarmWorker(**common, teardown=teardown, pool=pool, watch=watch)
 
         self.fleet = Fleet("fake", ledger, clock, self.entropy, SETTINGS, room, new_worker)

@@ -23,6 +23,8 @@ from warminfra.core.models import (
     TenantRef,
     Waiting,
 )
+from warminfra.core.states import InstanceState
+from warminfra.leasing.dedicated import DedicatedWorker
 from warminfra.leasing.handle import handle_of
 from warminfra.leasing.manager import LeaseManager
 from warminfra.leasing.server import Server
@@ -107,6 +109,27 @@ class HalfGone(StackKeeper):
         return []
 
 
+class LeftRunning(DedicatedWorker):
+    """Planted: a dedicated server is called ended and left as it is."""
+
+    def stop(self, *, discard: bool) -> None:
+        if discard:
+            self.ledger.tenants.gone_with(self.instance, self.clock.wall())
+            for state in (
+                InstanceState.DRAINING,
+                InstanceState.STOPPING,
+                InstanceState.STOPPED,
+            ):
+                self.ledger.instances.move(self.instance, state)
+
+
+class Crowded(DedicatedWorker):
+    """Planted: a dedicated server takes in whoever waits."""
+
+    def _work(self, server: Server, state: InstanceState) -> str:
+        return self._serve(server) or DedicatedWorker._work(self, server, state)
+
+
 @pytest.mark.parametrize(
     ("part", "broken"),
     [
@@ -115,8 +138,18 @@ class HalfGone(StackKeeper):
         ("teardown_class", LateCreate),
         ("stacks_class", AnyAge),
         ("stacks_class", HalfGone),
+        ("dedicated_class", LeftRunning),
+        ("dedicated_class", Crowded),
     ],
-    ids=["double lease", "lost teardown", "late create", "stack of any age", "half a stack"],
+    ids=[
+        "double lease",
+        "lost teardown",
+        "late create",
+        "stack of any age",
+        "half a stack",
+        "server left running",
+        "two on a dedicated server",
+    ],
 )
 def test_a_planted_fault_is_found(part: str, broken: type) -> None:
     """The test that finds nothing above is not blind: each planted fault breaks a promise."""

@@ -65,7 +65,7 @@ class HoldKeeper:
         return self.ledger.holds.all(self.clock.wall())
 
     def _memory(self, lease: Lease) -> int:
-        server = self.settings.instance_memory if lease.mode == "dedicated" else TENANT_MEMORY
+        server = self.settings.dedicated_memory if lease.mode == "dedicated" else TENANT_MEMORY
         names = [stack.name for stack in self.ledger.stacks.of(lease.id)]
         return server + sum(self.stacks.memory(name) for name in names)
 

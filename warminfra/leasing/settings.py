@@ -60,7 +60,5 @@ class LeasingSettings:
     hold_memory: int = 2 << 30
     """Bytes of memory that all held leases may take together."""
     hold_longest: float = 24 * 3600.0
-    instance_memory: int = 1536 << 20
-    """What a dedicated server counts for."""
     disk_reserve: int = 0
     """Bytes free on the state directory's disk below which there are no new leases."""

@@ -228,7 +228,6 @@ def leasing_settings(settings: Settings) -> LeasingSettings:
         hold_max=settings.hold.max,
         hold_memory=settings.hold.memory,
         hold_longest=settings.hold.max_time.total_seconds(),
-        instance_memory=keycloak.memory_limit,
         refill_pause=REFILL_PAUSE,
     )
 
