@@ -23,6 +23,8 @@ JUMP = 86_400.0
 """Seconds that the wall clock goes forward: longer than any lease."""
 REAPED_WITHIN = 10.0
 """Seconds after its deadline until which an unrenewed lease has to be over; it takes one."""
+HOLD = 2.0
+"""Seconds for which a lease is held, longer than it would live by itself."""
 REAPER_LOOKS = 1.2
 """Seconds in which the reaper has looked at every lease at least once (it does twice a second)."""
 
@@ -51,11 +53,14 @@ class Reference:
             self._take(world, known, secrets.token_hex(16))
         self._repeat(world, known)
         world.scratch.clock.jump(JUMP)
-        brief = world.scratch.lease(ttl=SHORT)
+        brief, held = (world.scratch.lease(ttl=SHORT) for _ in range(2))
         began = time.monotonic()
+        world.scratch.manager.hold(TenantId(held["id"]), held["handle"], HOLD)
         time.sleep(REAPER_LOOKS)
         self._promises(world, known, "after the wall clock jumped and the reaper looked")
-        self._reaped(world, brief, began)
+        self._kept(world, held, began)
+        self._reaped(world, brief, began, SHORT, "lease outlives its deadline")
+        self._reaped(world, held, began, HOLD, "hold outlives its time")
         world.scratch.kill_service()
         self._promises(world, known, "after a crash of the service")
         self._repeat(world, known)
@@ -103,18 +108,30 @@ class Reference:
             if material is None or material.client_secret != lease["client"]["secret"]:
                 self._report(world, f"another secret {when}", "show differs from what was told")
 
-    def _reaped(self, world: World, lease: JsonObject, began: float) -> None:
-        """A lease that nobody renews ends at its deadline: not before, and soon after."""
+    def _kept(self, world: World, lease: JsonObject, began: float) -> None:
+        """A held lease lives until its time, although it would have ended by itself."""
         world.attempts += 1
-        while time.monotonic() - began < SHORT + REAPED_WITHIN:
+        try:
+            world.scratch.manager.show(TenantId(lease["id"]), lease["handle"])
+            world.controls += 1
+        except LeaseLost as lost:
+            if time.monotonic() - began < HOLD:
+                self._report(world, "held lease lost early", str(lost))
+
+    def _reaped(
+        self, world: World, lease: JsonObject, began: float, life: float, what: str
+    ) -> None:
+        """A lease that nobody renews ends at its deadline, a held one with its hold, and soon."""
+        world.attempts += 1
+        while time.monotonic() - began < life + REAPED_WITHIN:
             try:
                 world.scratch.manager.show(TenantId(lease["id"]), lease["handle"])
             except LeaseLost:
                 world.controls += 1
                 return
             time.sleep(0.05)
-        detail = f"a lease of {SHORT:g} s lives {REAPED_WITHIN:g} s after its deadline"
-        self._report(world, "lease outlives its deadline", detail)
+        detail = f"what had {life:g} s to live lives {REAPED_WITHIN:g} s longer"
+        self._report(world, what, detail)
 
     def _end_one(self, world: World, known: _Ledger) -> None:
         key, lease = next(iter(known.told.items()))

@@ -233,6 +233,7 @@ MUTANTS: tuple[Mutant, ...] = (
         forms=(ONE_IN_TEN,),
     ),
     Mutant(*("M52", "cookies are sent to every realm", "X8"), wire.spoiled(wire.cookies_for_all)),
+    Mutant("M53", "a hold outlives its time", "X16", manager.managed(manager.Forgetful)),
 )
 
 ABSENT: tuple[Absent, ...] = (

@@ -1,4 +1,4 @@
-"""Mutants of the lease machine: it does not look whose the handle is, or when (M30, M44)."""
+"""Mutants of the lease machine: it does not look whose the handle is, or when (M30, M44, M53)."""
 
 from __future__ import annotations
 
@@ -51,6 +51,13 @@ class Trusting(Passing):
 
     def release(self, lease: TenantId, handle: str) -> Any:
         return self.real.release(lease, self._right(lease))
+
+
+class Forgetful(Passing):
+    """M53: a hold lasts a thousand times as long as was asked for."""
+
+    def hold(self, lease: TenantId, handle: str, seconds: float) -> Any:
+        return self.real.hold(lease, handle, seconds * 1000)
 
 
 def stale() -> Planting:

@@ -205,6 +205,48 @@ def test_github_gets_masks_and_files(home: Home, service: FakeService) -> None:
     assert home.run("lease", "--recipe", "docs", "-o", "github").returncode == 2
 
 
+@pytest.mark.parametrize("verb", [("lease", "--recipe", "docs"), ("show",)])
+def test_what_is_revealed_in_github_is_masked_first(
+    home: Home, service: FakeService, verb: tuple[str, ...]
+) -> None:
+    """With --reveal the masks are on stderr, which the runner reads too; stdout stays data."""
+    extra = {"GITHUB_ACTIONS": "true", **HELD}
+    ran = home.run(*verb, "-o", "json", "--reveal", extra=extra)
+    assert json.loads(ran.stdout)["client"]["secret"] == CLIENT_SECRET
+    assert set(ran.stderr.splitlines()) == {f"::add-mask::{secret}" for secret in SECRETS}
+
+
+@pytest.mark.parametrize("variable", ["GITLAB_CI", "DRONE", "CI"])
+def test_other_cis_are_shown_no_masks(home: Home, service: FakeService, variable: str) -> None:
+    """Where nobody hides a mask's line it would show the secret: none is printed, and a lease in a
+    file leaves nothing in the log."""
+    extra = {variable: "true", **HELD}
+    assert "add-mask" not in home.run("lease", "--recipe", "docs", "--reveal", extra=extra).stderr
+    ran = home.run("lease", "--recipe", "docs", "-o", "env", "--to", "lease.env", extra=extra)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert CLIENT_SECRET in (home.path / "lease.env").read_text()
+
+
+def test_a_github_lease_may_go_into_a_file(home: Home, service: FakeService) -> None:
+    """`-o github --to FILE`: masked in the log, in GitHub's form in a private file."""
+    ran = home.run("lease", "--recipe", "docs", "-o", "github", "--to", "lease.github")
+    assert set(ran.stdout.splitlines()) == {f"::add-mask::{secret}" for secret in SECRETS}
+    file = home.path / "lease.github"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert f"\n{CLIENT_SECRET}\n" in file.read_text()
+
+
+def test_a_file_is_replaced_whole_and_through_no_link(home: Home, service: FakeService) -> None:
+    """An older file of that name, open to all or a link to elsewhere, is replaced, not followed."""
+    other = home.path / "somebody-elses"
+    other.write_text("untouched")
+    (home.path / "lease.json").symlink_to(other)
+    assert home.run("lease", "--recipe", "docs", "--to", "lease.json").returncode == 0
+    assert other.read_text() == "untouched"
+    assert not (home.path / "lease.json").is_symlink()
+    assert stat.S_IMODE((home.path / "lease.json").stat().st_mode) == 0o600
+
+
 def test_the_holder_verbs(home: Home, service: FakeService) -> None:
     """renew, set-domain and release take the lease from the environment or a handle file."""
     assert home.run("renew", "--ttl", "10m", extra=HELD).returncode == 0

@@ -40,6 +40,7 @@ OURS = {mutant.id: mutant for mutant in MUTANTS}
 DRAWN = [
     *(("M14", AFTER_CRASH), ("M11", USED_BEFORE), ("M12", TWO_LIVE)),
     *(("M36", PLAIN), ("M30", PLAIN), ("M31", PLAIN), ("M46", PLAIN), ("M49", PLAIN)),
+    ("M53", PLAIN),
 ]
 
 

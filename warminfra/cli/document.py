@@ -60,6 +60,17 @@ def write_lease(document: JsonObject, form: Form, to: Path | None, *, reveal: bo
         _github(document, to)
 
 
+def mask_before(document: JsonObject, form: Form) -> None:
+    """Before secrets are printed in a GitHub job: have its log hide them.
+
+    On stderr, which the runner reads as well as stdout (actions/runner, `ScriptHandler`), so that
+    what is printed stays data alone. Other CIs know no such line, and would show it.
+    """
+    if form is not Form.GITHUB and os.environ.get("GITHUB_ACTIONS") == "true":
+        sys.stderr.write(_masks(document))
+        sys.stderr.flush()
+
+
 def human(document: JsonObject) -> str:
     """Return the lease as a short block."""
     rows = [
@@ -83,8 +94,7 @@ def human(document: JsonObject) -> str:
 
 def _github(document: JsonObject, to: Path | None) -> None:
     """Mask every secret in the job's log, then hand the environment to the steps that follow."""
-    masks = "".join(f"::add-mask::{_escaped(secret)}\n" for secret in secrets_of(document))
-    sys.stdout.write(masks)
+    sys.stdout.write(_masks(document))
     sys.stdout.flush()
     block = _heredocs(lease_environment(document))
     if to is not None:
@@ -94,6 +104,10 @@ def _github(document: JsonObject, to: Path | None) -> None:
     if outputs := os.environ.get("GITHUB_OUTPUT"):
         named = {"lease-id": document["id"], "issuer": document["issuer"]}
         _append(Path(outputs), _heredocs(named))
+
+
+def _masks(document: JsonObject) -> str:
+    return "".join(f"::add-mask::{_escaped(secret)}\n" for secret in secrets_of(document))
 
 
 def _heredocs(values: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from warminfra.cli.document import (
     ID_VARIABLE,
     check_github,
     form_or_default,
+    mask_before,
     write_lease,
 )
 from warminfra.cli.lease import handle_from
@@ -76,6 +77,8 @@ def show(
     name, handle = named(lease), handle_given(handle_file)
     with session.client() as client:
         document = client.show(name, handle)
+    if reveal:
+        mask_before(document, chosen)
     write_lease(document, chosen, to, reveal=reveal)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from warminfra.cli import session
 from warminfra.cli.completion import recipe_names
-from warminfra.cli.document import check_github, form_or_default, write_lease
+from warminfra.cli.document import check_github, form_or_default, mask_before, write_lease
 from warminfra.cli.handing import Handing
 from warminfra.cli.output import Form, LeaseForm, Reveal, To
 from warminfra.cli.progress import Progress
@@ -109,6 +109,8 @@ def lease(
             )
         try:
             handing.write(document)
+            if reveal:
+                mask_before(document, chosen)
             write_lease(document, chosen, to, reveal=True)
         except BaseException:
             # Nobody has the handle, so nobody could end the lease. With a key it can be had again.

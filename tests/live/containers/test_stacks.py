@@ -227,6 +227,24 @@ def test_the_service_may_die_in_the_middle_of_a_removal(
     _release(installation, file)
 
 
+def test_a_held_stack_stays_and_goes_with_its_lease(
+    engine: Engine, installation: Installation, stacks: DockerStacks, compose: Path
+) -> None:
+    """What a failed command deployed runs on, counted with its memory, until the hold is ended;
+    the budget in memory is kept."""
+    script = deploy(engine, compose, "failed") + "; exit 7"
+    options = ["--recipe", "app", "--stack", "failed", "--on-failure", "hold:10m"]
+    ran = installation.run("exec", *options, "--", "sh", "-c", script, check=False)
+    assert ran.returncode == 7, ran.stderr
+    assert kinds(stacks, "failed") == set(StackKind)
+    (held,) = installation.json("status")["held"]
+    tenant = 2 << 20
+    assert tenant < held["memory"] < tenant + (256 << 20)
+    file = Path(ran.stderr.split("its document is ")[1].split(";")[0])
+    installation.run("release", held["id"], "--handle-file", str(file), "--wait")
+    assert stacks.objects("failed") == []
+
+
 def _release(installation: Installation, file: Path) -> None:
     lease = json.loads(file.read_text())["id"]
     installation.run("release", lease, "--handle-file", str(file), "--wait", "--timeout", "90s")
