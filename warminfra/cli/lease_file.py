@@ -40,22 +40,27 @@ def keep_lease_file(runtime_dir: Path, lease: str, until: datetime, text: str) -
 
 def remove_kept(runtime_dir: Path, lease: str) -> None:
     """Remove the kept document of a lease that was released."""
-    for path in _folder(runtime_dir).glob(f"held-{lease}-*.json"):
-        path.unlink(missing_ok=True)
+    for folder in filter(_private, (runtime_dir, _own_folder())):
+        for path in folder.glob(f"held-{lease}-*.json"):
+            path.unlink(missing_ok=True)
 
 
 def _folder(runtime_dir: Path) -> Path:
     """Return a folder that only this user reads: the service's own, or one of the user's."""
     if _private(runtime_dir):
         return runtime_dir
-    session = os.environ.get("XDG_RUNTIME_DIR", "")
-    base = Path(session) if session else Path(tempfile.gettempdir())
-    folder = base / f"warminfra-{os.getuid()}"
+    folder = _own_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _private(folder):
         # Somebody else made it first, in a folder where everybody may.
         return Path(tempfile.mkdtemp(prefix="warminfra-"))
     return folder
+
+
+def _own_folder() -> Path:
+    session = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = Path(session) if session else Path(tempfile.gettempdir())
+    return base / f"warminfra-{os.getuid()}"
 
 
 def _private(folder: Path) -> bool:
