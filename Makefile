@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 ROUNDS ?= 50
 SEED ?= 1
 SEEDS ?= 5
+PIPELINES ?= 200
 AUDITS ?= 20
 PROFILE ?= standard
 
-.PHONY: demo test lint bench soak soak-prover host keycloak-host engine engine-down lock clean
+.PHONY: demo test lint bench soak soak-pipelines soak-prover host keycloak-host engine engine-down lock clean
 
 demo: $(VENV)/.ready keycloak-host
 	$(BIN)/python -m testbed.demo
@@ -29,6 +30,10 @@ bench: $(VENV)/.ready host
 
 soak: $(VENV)/.ready keycloak-host
 	$(BIN)/python -m testbed.soak --rounds $(ROUNDS) --seed $(SEED)
+
+# PIPELINES of a CI, 14 at a time, that end in every way while the service is killed three times.
+soak-pipelines: $(VENV)/.ready keycloak-host
+	$(BIN)/python -m testbed.pipelines --count $(PIPELINES) --seed $(SEED)
 
 # SEEDS self-tests, then AUDITS audits of PROFILE; goes on where it was stopped.
 soak-prover: $(VENV)/.ready keycloak-host

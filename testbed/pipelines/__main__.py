@@ -15,7 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m testbed.pipelines", description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="pipelines")
     parser.add_argument("--seed", type=int, default=1, help="of all that is random")
-    parser.add_argument("--kills", type=int, default=2, help="kill -9 of the service in between")
+    parser.add_argument("--kills", type=int, default=3, help="kill -9 of the service in between")
     chosen = parser.parse_args()
     with Installation.temporary(config=CONFIG) as installation:
         installation.up()

@@ -4,8 +4,8 @@
   has one lease in all.
 - No leak: afterwards no lease is active, every tenant that was leased is gone from ledger, server
   and master, no process of a pipeline lives, and no document is left behind by `exec`.
-- No lost place: who waits gets a lease, whatever dies meanwhile; only a pipeline that began while
-  the service was dead may be told so.
+- No lost place: who waits gets a lease, whatever dies meanwhile, and is not overtaken by more than
+  run at once; only a pipeline that began while the service was dead may be told so.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class Simulation:
                 future.result()
         for one in self.pipelines:
             self._judge(one)
+        if self.overtaken() > AT_ONCE:
+            self.violations.append(f"{self.overtaken()} that came later were served before")
         self._doubles()
         self._leaks()
         return self.violations

@@ -95,7 +95,7 @@ def execute(
     try:
         handing.write(document)
         code = _run(document, command)
-        if kept_for and code not in (0, LeaseLost.exit_code, INTERRUPTED):
+        if kept_for and code not in (0, INTERRUPTED):
             kept = may_be_held = hold(document, kept_for, timeout=RELEASE_TIMEOUT)
         return code
     finally:
