@@ -171,7 +171,8 @@ def taken(stack: OwnedStack) -> Conflict:
 
 def _made_since(found: StackObject, since: datetime) -> bool:
     """Say whether an object is the lease's. Engines round some times down to the second."""
-    return found.created_at >= since.replace(microsecond=0)
+    rounded = found.created_at.microsecond == 0
+    return found.created_at >= (since.replace(microsecond=0) if rounded else since)
 
 
 def _names(found: Sequence[StackObject]) -> str:
