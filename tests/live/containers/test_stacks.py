@@ -169,6 +169,7 @@ def test_a_stack_that_exists_is_refused(
     engine: Engine, installation: Installation, stacks: DockerStacks, compose: Path
 ) -> None:
     """A lease never comes to own what was there before it, and nothing is leased."""
+    engine.run("secret", "rm", "old_x_v1", check=False)  # of a run that broke off
     engine.run("secret", "create", "--label", "com.docker.stack.namespace=old", "old_x_v1", "-",
                input="x")  # fmt: skip
     for command in (("exec", "--", "true"), ("lease", "--to", "lease.json")):
