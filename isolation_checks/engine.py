@@ -167,7 +167,9 @@ class Audit:
         """Say what is audited, and that it is what runs."""
         self.features = server.template.features
         self.lease_class = server.template.lease_class
-        scratch_one = Fingerprint(server.parts.launcher, self.settings.sharing)
+        scratch_one = Fingerprint(
+            server.parts.launcher, self.settings.sharing, self.settings.reach.mode
+        )
         self.fingerprint, self.fingerprint_parts = (
             scratch_one.digest(),
             dict(scratch_one.parts()),

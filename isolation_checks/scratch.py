@@ -24,7 +24,7 @@ import structlog
 from isolation_checks.plant import Plant, ReaperClock, Switch
 from isolation_checks.remains import removed_at_the_end
 from isolation_checks.wire import ScratchPackage, Wire
-from warminfra.config.settings import Settings, section_mapping
+from warminfra.config.settings import Reach, Settings, section_mapping
 from warminfra.core.audit import AuditPackage, AuditSurface, Row
 from warminfra.core.clock import SystemClock
 from warminfra.core.errors import NoCapacity, Unreachable, Usage
@@ -131,8 +131,8 @@ class Scratch:
 
     @property
     def base_url(self) -> str:
-        """The server's address."""
-        return self.access.base_url
+        """What the server is called."""
+        return self.access.url
 
     def lease(self, *, ttl: float = 0.0, key: str = "") -> JsonObject:
         """Return the document of a new lease, with a domain of its own.
@@ -146,7 +146,8 @@ class Scratch:
         while time.monotonic() < deadline:
             outcome = self.manager.acquire(request)
             if isinstance(outcome, Granted):
-                document = lease_document(outcome, self.parts.package.name)
+                parts = self.parts
+                document = lease_document(outcome, parts.package.name, parts.reach())
                 document["redirect_uri"] = self._redirect(str(document["domain"]))
                 self._out[document["id"]] = document
                 self.lent.append(document)
@@ -265,6 +266,7 @@ def scratch(
         ),
         sharing=replace(settings.sharing, policy="unproven"),
         keycloak=replace(settings.keycloak, http_port=0, management_port=0),
+        reach=_own_reach(settings.reach),
         instances=replace(settings.instances, replace_after=sys.maxsize),
     )
 
@@ -294,6 +296,14 @@ def scratch(
         finally:
             service.end()
             wire.at_the_end.close()
+
+
+def _own_reach(reach: Reach) -> Reach:
+    """Return how the scratch server is reached: as the others, but by its address.
+
+    A proxy leads to the servers that runs use, and must never be asked for this one.
+    """
+    return Reach() if reach.mode == "front" else replace(reach, name="")
 
 
 @contextmanager

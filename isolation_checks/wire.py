@@ -18,6 +18,7 @@ from warminfra.core.errors import OutcomeUnknown
 from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
 from warminfra.core.ports import Distribution, Provider
+from warminfra.core.reach import FindReach, Reach
 from warminfra.core.template import ClientSpec, Template, UserSpec
 
 _CHANGES = frozenset({"create_tenant", "destroy_tenant"})
@@ -78,8 +79,8 @@ class ScratchPackage:
         self._real, self._plant, self._wire = real, plant, wire
         self.name = real.name
 
-    def distribution(self, settings: Mapping[str, Any]) -> Distribution:
-        real = self._real.audited(settings)
+    def distribution(self, settings: Mapping[str, Any], reach: FindReach = Reach) -> Distribution:
+        real = self._real.audited(settings, reach)
         switch: Any = Switch(real, lambda one: self._plant.distribute(one), self._plant)
         return cast(Distribution, switch)
 

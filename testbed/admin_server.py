@@ -27,10 +27,10 @@ _INSTANCE = InstanceId("kc-plain")
 
 class _KeepsAdmin(KeycloakDistribution):
     def take_over(
-        self, base_url: str, bootstrap: Secret, installation: InstallationId
+        self, access: ServerAccess, bootstrap: Secret, installation: InstallationId
     ) -> Mapping[str, Secret]:
         account = ServiceAccount(ADMIN_CLIENT, realm_roles=("admin",))
-        return take_over(base_url, bootstrap, installation, further={"admin": account})
+        return take_over(access, bootstrap, installation, further={"admin": account})
 
 
 @contextmanager

@@ -94,18 +94,20 @@ def deployed(
     *,
     env: Mapping[str, str] | None = None,
     given: Mapping[str, str] | None = None,
+    overlay: Path | None = None,
     wait: bool = True,
 ) -> Iterator[Stack]:
     """Deploy the recipe in `folder` as stack `name`; remove it at the end.
 
-    `env` goes over the recipe's sample; `given` are values of secrets, others are drawn.
+    `env` goes over the recipe's sample; `given` are values of secrets, others are drawn; `overlay`
+    is one compose file more.
     """
     sample = (folder / ".env.sample").read_text()
     text = sample + "".join(f"\n{key}='{value}'" for key, value in (env or {}).items())
     version = read_version(folder, env=text, stack=name)
     stack = Stack(engine, name, version, port)
     try:
-        deploy(stack, folder, text, given or {})
+        deploy(stack, folder, text, given or {}, overlay)
         if wait:
             _wait(stack)
         yield stack
@@ -113,7 +115,9 @@ def deployed(
         stack.remove()
 
 
-def deploy(stack: Stack, folder: Path, env: str, given: Mapping[str, str]) -> None:
+def deploy(
+    stack: Stack, folder: Path, env: str, given: Mapping[str, str], further: Path | None = None
+) -> None:
     """Make what the stack needs from outside, and deploy it. Again for an upgrade."""
     engine, version = stack.engine, stack.version
     if PROXY not in engine.run("network", "ls", "--format", "{{.Name}}").split():
@@ -130,7 +134,8 @@ def deploy(stack: Stack, folder: Path, env: str, given: Mapping[str, str]) -> No
             for name in version.services
         },
     }
-    arguments = [part for file in version.compose_files for part in ("-c", str(folder / file))]
+    files = [*(folder / file for file in version.compose_files), *([further] if further else [])]
+    arguments = [part for file in files for part in ("-c", str(file))]
     variables = {
         **read_env(env, ".env", {})[0].values_by_name(),
         **read_abra((folder / "abra.sh").read_text(), "abra.sh")[0].values_by_name(),

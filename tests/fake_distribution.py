@@ -10,7 +10,9 @@ from pathlib import Path
 
 from warminfra.core.errors import Unreachable
 from warminfra.core.ids import InstallationId
+from warminfra.core.models import ServerAccess
 from warminfra.core.ports import Progress
+from warminfra.core.reach import LOOPBACK
 from warminfra.core.secret import Secret
 
 _SERVER = """
@@ -44,6 +46,7 @@ class FakeDistribution:
     """Implements `Distribution`. `on_take_over` runs in the middle of a take-over."""
 
     name = "fake"
+    address = LOOPBACK
 
     def __init__(self, option: str = "", on_take_over: Callable[[], None] = lambda: None) -> None:
         self.option = option
@@ -73,8 +76,8 @@ class FakeDistribution:
     def settle(self, home: Path, data: Path) -> None:
         (data / "settled").touch()
 
-    def base_url(self, ports: Mapping[str, int]) -> str:
-        return f"http://127.0.0.1:{ports['http']}"
+    def access(self, ports: Mapping[str, int], identity: Mapping[str, Secret]) -> ServerAccess:
+        return ServerAccess(f"http://127.0.0.1:{ports['http']}", identity)
 
     def healthy(self, ports: Mapping[str, int]) -> bool:
         import socket
@@ -86,7 +89,7 @@ class FakeDistribution:
             return False
 
     def take_over(
-        self, base_url: str, bootstrap: Secret, installation: InstallationId
+        self, access: ServerAccess, bootstrap: Secret, installation: InstallationId
     ) -> Mapping[str, Secret]:
         self.on_take_over()
         if not bootstrap.reveal():

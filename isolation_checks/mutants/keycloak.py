@@ -36,6 +36,7 @@ def auditor(scratch: Scratch) -> Iterator[AdminConnection]:
         access.base_url,
         access.identity[f"{AUDITOR}_id"].reveal(),
         access.identity[f"{AUDITOR}_secret"],
+        ca_file=access.ca_file,
     )
     with closing(connection):
         yield connection

@@ -23,7 +23,7 @@ from warminfra.core.clock import Clock
 from warminfra.core.entropy import SystemEntropy
 from warminfra.core.errors import WarminfraError
 from warminfra.core.ids import InstallationId, tenant_name
-from warminfra.core.models import FoundTenant, TenantFacts, TenantPlan, TenantRef
+from warminfra.core.models import FoundTenant, ServerAccess, TenantFacts, TenantPlan, TenantRef
 from warminfra.core.ports import Provider
 from warminfra.core.secret import Secret
 from warminfra_keycloak.audit.surface import AUDITOR
@@ -306,7 +306,7 @@ def not_rekeyed(scratch: Scratch) -> Iterator[None]:
             return getattr(self._real, name)
 
         def take_over(
-            self, base_url: str, bootstrap: Secret, installation: InstallationId
+            self, access: ServerAccess, bootstrap: Secret, installation: InstallationId
         ) -> Mapping[str, Secret]:
             auditor_of = ServiceAccount(f"warminfra-{installation}-auditor", realm_roles=("admin",))
             accounts = {
@@ -315,7 +315,10 @@ def not_rekeyed(scratch: Scratch) -> Iterator[None]:
                 AUDITOR: auditor_of,
             }
             identity = {}
-            with closing(AdminConnection(base_url, BOOTSTRAP_CLIENT, bootstrap)) as admin:
+            connection = AdminConnection(
+                access.base_url, BOOTSTRAP_CLIENT, bootstrap, ca_file=access.ca_file
+            )
+            with closing(connection) as admin:
                 for name, account in accounts.items():
                     identity[f"{name}_id"] = Secret(account.client_id)
                     secret = make_service_account(admin, account, SystemEntropy())

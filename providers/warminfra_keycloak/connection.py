@@ -7,10 +7,12 @@ what a failure says about the call's effect is never guessed; no secret is in an
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -56,10 +58,12 @@ class AdminConnection:
         *,
         realm: str = "master",
         username: str = "",
+        ca_file: Path | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """`secret` is the client's, or with `username` that user's password.
 
+        `ca_file` is the CA of the server's certificate; the system's store is used without one.
         `transport` stands for the network in tests.
         """
         self._base = base_url.rstrip("/") + "/"
@@ -67,12 +71,13 @@ class AdminConnection:
         self._secret = secret
         self._username = username
         self._token_path = URL_TOKEN.format(**{"realm-name": realm})
-        # Proxies of the environment are for the way out, and this is mostly loopback.
+        # Proxies of the environment are for the way out, and this is mostly this very machine.
         self._http = httpx.Client(
             base_url=self._base,
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=16),
-            trust_env=not is_loopback(base_url),
+            trust_env=not (ca_file or is_loopback(base_url)),
+            verify=trusting(ca_file),
             follow_redirects=False,
             transport=transport,
         )
@@ -210,6 +215,11 @@ class AdminConnection:
                 f"{what}: no answer from {self.base_url} ({type(error).__name__})",
                 hint=_UNREACHABLE_HINT,
             ) from error
+
+
+def trusting(ca_file: Path | None) -> ssl.SSLContext | bool:
+    """Return httpx's `verify`: that CA alone, or the system's store."""
+    return True if ca_file is None else ssl.create_default_context(cafile=ca_file)
 
 
 def is_loopback(base_url: str) -> bool:

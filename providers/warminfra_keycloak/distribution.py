@@ -22,7 +22,9 @@ from typing import Any
 from warminfra.core.errors import ConfigInvalid
 from warminfra.core.files import file_lock, part_of, private_dir, require_space, storage
 from warminfra.core.ids import InstallationId
+from warminfra.core.models import ServerAccess
 from warminfra.core.ports import Progress
+from warminfra.core.reach import LOOPBACK, FindReach, Reach
 from warminfra.core.secret import Secret
 from warminfra_keycloak import takeover
 from warminfra_keycloak.archive import obtain_archive, tree_digest, unpack
@@ -40,6 +42,8 @@ _BUILD_SPACE = 1 << 30
 _HEALTH_TIMEOUT = 2.0
 _LINKED = ("conf", "lib", "providers", "themes", "version.txt")
 _CLASSES = "classes.jsa"
+TLS = "tls"
+"""Folder of a server's certificate and key, in its data."""
 
 _DATABASE = (
     "jdbc:h2:file:~/h2/keycloakdb"
@@ -87,9 +91,8 @@ _OPTIONS = (
     "--optimized",
     # The default, `ispn`, waits 20 s at a start for each member that was killed before it.
     "--cache=local",
-    "--http-enabled=true",
-    "--http-host=127.0.0.1",
-    "--http-management-host=127.0.0.1",
+    f"--http-management-host={LOOPBACK}",
+    "--http-management-scheme=http",
     "--log=console",
     "--log-console-color=false",
     # Health is asked for many times a second during a start; each "not yet" would be a line.
@@ -109,14 +112,19 @@ class KeycloakDistribution:
     `settings` is the `[keycloak]` section: version, sha256, archive, home, java_home, offline,
     heap (bytes, or Java's form such as `512m`), transaction_timeout (seconds), outgoing; and
     short_lived, for a server that is to be ready soon and not to last. `environ` is looked at for
-    `KEYCLOAK_HOME`, `JAVA_HOME`, `PATH` and `HOME`.
+    `KEYCLOAK_HOME`, `JAVA_HOME`, `PATH` and `HOME`. `reach` tells where its servers
+    listen and what they are called.
     """
 
     name = "keycloak"
 
     def __init__(
-        self, settings: Mapping[str, Any], environ: Mapping[str, str] | None = None
+        self,
+        settings: Mapping[str, Any],
+        environ: Mapping[str, str] | None = None,
+        reach: FindReach = Reach,
     ) -> None:
+        self._reach = reach
         self._environ = os.environ if environ is None else environ
         self.version = str(settings.get("version") or DEFAULT_VERSION)
         self._archive = str(settings.get("archive") or "")
@@ -275,8 +283,10 @@ class KeycloakDistribution:
     ) -> tuple[Sequence[str], Mapping[str, str]]:
         """Return argv and environment of a start on `data`; also lays out `data` (idempotent).
 
-        Keycloak writes below its home, so each instance has a home of its own made of links.
+        Keycloak writes below its home, so each instance has a home of its own made of links. The
+        first start, of which only data is wanted, is on loopback whatever the reach.
         """
+        reach = self._reach() if bootstrap is None else Reach()
         own, scratch = data / "home", data / "tmp"
         with storage(data):
             own.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -314,9 +324,8 @@ class KeycloakDistribution:
             "start",
             *_OPTIONS,
             *self._outgoing,
-            f"--http-port={ports['http']}",
+            *_listening(reach, ports["http"], data),
             f"--http-management-port={ports['management']}",
-            f"--hostname={self.base_url(ports)}",
             f"--db-url={_DATABASE}",
             self._timeout_option,
         )
@@ -329,14 +338,22 @@ class KeycloakDistribution:
             if made.exists():
                 made.replace(home.parent / _CLASSES)
 
-    def base_url(self, ports: Mapping[str, int]) -> str:
-        """Return the URL by which browsers, tests and the service reach it."""
-        return f"http://127.0.0.1:{ports['http']}"
+    @property
+    def address(self) -> str:
+        """The address on which browsers, tests and the service find it."""
+        return self._reach().address
+
+    def access(self, ports: Mapping[str, int], identity: Mapping[str, Secret]) -> ServerAccess:
+        """Return the ways to it."""
+        reach, port = self._reach(), ports["http"]
+        return ServerAccess(
+            reach.base_url(port), identity, reach.public_url(port), ca_file=reach.ca_file
+        )
 
     def healthy(self, ports: Mapping[str, int]) -> bool:
         """Ask `/health/ready` on the management port."""
         connection = http.client.HTTPConnection(
-            "127.0.0.1", ports["management"], timeout=_HEALTH_TIMEOUT
+            LOOPBACK, ports["management"], timeout=_HEALTH_TIMEOUT
         )
         try:
             connection.request("GET", "/health/ready")
@@ -347,10 +364,33 @@ class KeycloakDistribution:
             connection.close()
 
     def take_over(
-        self, base_url: str, bootstrap: Secret, installation: InstallationId
+        self, access: ServerAccess, bootstrap: Secret, installation: InstallationId
     ) -> Mapping[str, Secret]:
         """Re-key master and replace the bootstrap client by maker and looker."""
-        return takeover.take_over(base_url, bootstrap, installation)
+        return takeover.take_over(access, bootstrap, installation)
+
+
+def _listening(reach: Reach, port: int, data: Path) -> tuple[str, ...]:
+    """Return the options of the server's own port; plain HTTP is off where it speaks TLS."""
+    named = (f"--http-host={reach.address}", f"--hostname={reach.public_url(port)}")
+    if reach.certificates is None:
+        plain = (*named, "--http-enabled=true", f"--http-port={port}")
+        if not reach.front:
+            return plain
+        trusted = ",".join(reach.proxies)
+        return (
+            *plain,
+            f"--proxy-headers={reach.proxy_headers}",
+            f"--proxy-trusted-addresses={trusted}",
+        )
+    pair = reach.certificates.issue(data / TLS)
+    return (
+        *named,
+        "--http-enabled=false",
+        f"--https-port={port}",
+        f"--https-certificate-file={pair.certificate}",
+        f"--https-certificate-key-file={pair.key}",
+    )
 
 
 def _expected_digest(version: str, configured: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from warminfra.core.audit import Row
 from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
+from warminfra.core.reach import FindReach, Reach
 from warminfra.core.template import ClientSpec, Template, UserSpec
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ class KeycloakPackage:
 
     name = "keycloak"
 
-    def distribution(self, settings: Mapping[str, Any]) -> KeycloakDistribution:
+    def distribution(
+        self, settings: Mapping[str, Any], reach: FindReach = Reach
+    ) -> KeycloakDistribution:
         """Return the official distribution, to be run as a process of ours."""
         from warminfra_keycloak.distribution import KeycloakDistribution
 
-        return KeycloakDistribution(settings)
+        return KeycloakDistribution(settings, reach=reach)
 
     def external(
         self, settings: Mapping[str, Any], installation: InstallationId
@@ -47,11 +50,11 @@ class KeycloakPackage:
 
         leave_external(settings, installation)
 
-    def audited(self, settings: Mapping[str, Any]) -> AuditedDistribution:
+    def audited(self, settings: Mapping[str, Any], reach: FindReach = Reach) -> AuditedDistribution:
         """Return the distribution for scratch servers, whose copies keep an auditor."""
         from warminfra_keycloak.audit.distribution import AuditedDistribution
 
-        return AuditedDistribution(settings)
+        return AuditedDistribution(settings, reach=reach)
 
     def surface(self, access: ServerAccess) -> KeycloakSurface:
         """Return a scratch server as the prover sees it."""

@@ -63,6 +63,7 @@ class KeycloakProvider:
     ) -> None:
         """`settings` is the `[keycloak]` section; `transport` stands for the network in tests."""
         self._installation = installation
+        self._url = access.url.rstrip("/")
         self._policy = password_policy(settings)
         self._timeout = float(settings.get("transaction_timeout", _TRANSACTION_TIMEOUT))
         self._keys = KeyPool(int(settings.get("key_stock", 8)))
@@ -79,7 +80,7 @@ class KeycloakProvider:
         with self._making:
             self._maker.send("POST", URL_ADMIN_REALMS, json=body, timeout=SLOW_TIMEOUT)
         self._await_readable(plan)
-        return facts(self._maker.base_url, plan.ref.name, admin=plan.template.admin)
+        return facts(self._url, plan.ref.name, admin=plan.template.admin)
 
     def personalise(
         self, ref: TenantRef, client: ClientSpec, material: TenantMaterial, domain: str
@@ -239,6 +240,7 @@ def _connection(
         access.base_url,
         access.identity[f"{who}_id"].reveal(),
         access.identity[f"{who}_secret"],
+        ca_file=access.ca_file,
         transport=transport,
     )
 

@@ -29,6 +29,7 @@ from keycloak.urls_patterns import (
 from warminfra.core.entropy import SECRET_LENGTH, Entropy, SystemEntropy
 from warminfra.core.errors import Internal, ProviderRefused
 from warminfra.core.ids import InstallationId
+from warminfra.core.models import ServerAccess
 from warminfra.core.secret import Secret
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
 from warminfra_keycloak.keys import make_key
@@ -69,7 +70,7 @@ def looker_of(installation: InstallationId) -> ServiceAccount:
 
 
 def take_over(
-    base_url: str,
+    access: ServerAccess,
     bootstrap: Secret,
     installation: InstallationId,
     entropy: Entropy | None = None,
@@ -83,7 +84,7 @@ def take_over(
     """
     draw = entropy or SystemEntropy()
     identity: dict[str, Secret] = {}
-    with closing(AdminConnection(base_url, BOOTSTRAP_CLIENT, bootstrap)) as admin:
+    with closing(_bootstrap(access, bootstrap)) as admin:
         rekey(admin)
         renew_client_secrets(admin, keep=BOOTSTRAP_CLIENT)
         accounts = {
@@ -95,7 +96,7 @@ def take_over(
             identity[f"{name}_id"] = Secret(account.client_id)
             identity[f"{name}_secret"] = make_service_account(admin, account, draw)
         _delete_client(admin, BOOTSTRAP_CLIENT)
-    _prove_dead(base_url, bootstrap)
+    _prove_dead(access, bootstrap)
     return identity
 
 
@@ -243,8 +244,12 @@ def _named(roles: Iterable[dict[str, Any]], names: tuple[str, ...]) -> list[dict
     return chosen
 
 
-def _prove_dead(base_url: str, bootstrap: Secret) -> None:
-    with closing(AdminConnection(base_url, BOOTSTRAP_CLIENT, bootstrap)) as probe:
+def _bootstrap(access: ServerAccess, secret: Secret) -> AdminConnection:
+    return AdminConnection(access.base_url, BOOTSTRAP_CLIENT, secret, ca_file=access.ca_file)
+
+
+def _prove_dead(access: ServerAccess, bootstrap: Secret) -> None:
+    with closing(_bootstrap(access, bootstrap)) as probe:
         try:
             probe.token()
         except ProviderRefused:

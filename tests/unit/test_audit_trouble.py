@@ -48,7 +48,8 @@ def audited(
     monkeypatch.setattr(engine, "CHECKS", (Senses(),))
     monkeypatch.setattr(engine, "MUTANTS", ())
     told: list[Event] = []
-    settings = cast(Any, SimpleNamespace(sharing=SimpleNamespace()))
+    reach = SimpleNamespace(mode="host")
+    settings = cast(Any, SimpleNamespace(sharing=SimpleNamespace(), reach=reach))
     monkeypatch.setattr(
         engine, "Fingerprint", lambda *_: SimpleNamespace(digest=lambda: "f" * 64, parts=dict)
     )

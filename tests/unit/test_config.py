@@ -286,3 +286,31 @@ def test_an_acceptance_without_reason_or_end_is_refused(place: Place, entry: str
     place.user.write_text(f"[[audit.accept]]\n{entry}\n")
     with pytest.raises(ConfigInvalid, match=r"audit\.accept"):
         place.load()
+
+
+def test_reach_is_of_one_piece(place: Place) -> None:
+    """A key of another mode, a front without URL or port, a loopback name: one line each."""
+    assert place.load().settings.reach.trusted_proxies == ("127.0.0.1",)
+    loaded = place.load(
+        reach__mode="front",
+        reach__public_url="https://sso.ci.example:{port}",
+        reach__trusted_proxies="10.0.0.2, 172.18.0.0/16",
+    )
+    assert loaded.settings.reach.trusted_proxies == ("10.0.0.2", "172.18.0.0/16")
+    cases = {
+        "reach.name: means nothing": {"reach__name": "sso.test"},
+        "reach.public_url: means nothing": {
+            "reach__mode": "node",
+            "reach__public_url": "https://x",
+        },
+        "set reach.public_url": {"reach__mode": "front"},
+        "set keycloak.http_port": {"reach__mode": "front", "reach__public_url": "https://x"},
+        "is loopback for browsers": {"reach__mode": "node", "reach__name": "sso.localhost"},
+        "a host name in lower case": {"reach__mode": "node", "reach__name": "SSO_1"},
+        "an IPv4 address": {"reach__mode": "node", "reach__address": "172.17.0.300"},
+        "addresses or networks": {"reach__trusted_proxies": "proxy"},
+    }
+    for told, flags in cases.items():
+        faults = place.faults(**flags)
+        assert len(faults) == 1
+        assert told in faults[0]

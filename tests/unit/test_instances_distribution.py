@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from warminfra.core.errors import ConfigInvalid, Unreachable
+from warminfra.core.reach import Keypair, Reach
 from warminfra.core.secret import Secret
 from warminfra_keycloak.distribution import KeycloakDistribution
 from warminfra_keycloak.java import find_java
@@ -285,6 +286,79 @@ def test_command_shows_no_secret_and_binds_loopback(
     argv, env = distribution.command(home, data, PORTS, None)
     assert not [name for name in env if "BOOTSTRAP" in name]
     assert (argv, env) == distribution.command(home, data, PORTS, None)
+
+
+class OneCertificate:
+    """Issues the same pair for everybody, and remembers for whom."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ca_file = folder / "ca.pem"
+        self.asked: list[Path] = []
+
+    def issue(self, folder: Path) -> Keypair:
+        self.asked.append(folder)
+        return Keypair(folder / "server.pem", folder / "server.key")
+
+
+def test_with_a_certificate_plain_http_is_off(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """The server speaks TLS on its address, under one URL; management stays plain on loopback."""
+    home, data = home_in(tmp_path / "home"), tmp_path / "data"
+    certificates = OneCertificate(tmp_path)
+    reach = Reach("172.17.0.1", "sso.test", certificates)
+    distribution = KeycloakDistribution(settings, environ(tmp_path), lambda: reach)
+    argv, _ = distribution.command(home, data, PORTS, None)
+    for option in (
+        "--http-host=172.17.0.1",
+        "--hostname=https://sso.test:8080",
+        "--http-enabled=false",
+        "--https-port=8080",
+        f"--https-certificate-file={data / 'tls' / 'server.pem'}",
+        f"--https-certificate-key-file={data / 'tls' / 'server.key'}",
+        "--http-management-host=127.0.0.1",
+        "--http-management-scheme=http",
+    ):
+        assert option in argv
+    assert not [word for word in argv if word.startswith("--http-port")]
+    assert certificates.asked == [data / "tls"]
+    access = distribution.access(PORTS, {})
+    assert (access.base_url, access.url) == ("https://172.17.0.1:8080", "https://sso.test:8080")
+    assert access.ca_file == certificates.ca_file
+    assert distribution.address == "172.17.0.1"
+
+
+def test_the_first_start_is_on_loopback_whatever_the_reach(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """A snapshot is the same for every reach, and needs neither engine nor certificate."""
+
+    def unknown() -> Reach:
+        raise Unreachable("the engine is away")
+
+    home, data = home_in(tmp_path / "home"), tmp_path / "data"
+    plain = KeycloakDistribution(settings, environ(tmp_path))
+    other = KeycloakDistribution(settings, environ(tmp_path), unknown)
+    first = Secret("first")
+    assert other.command(home, data, PORTS, first) == plain.command(home, data, PORTS, first)
+    assert other.fingerprint() == plain.fingerprint()
+
+
+def test_behind_a_proxy_only_its_headers_are_believed(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """Plain HTTP behind the proxy's URL; forwarded headers count from its addresses alone."""
+    reach = Reach(
+        front="https://sso.example", proxy_headers="forwarded", proxies=("10.0.0.2", "10.1.0.0/16")
+    )
+    distribution = KeycloakDistribution(settings, environ(tmp_path), lambda: reach)
+    argv, _ = distribution.command(home_in(tmp_path / "home"), tmp_path / "data", PORTS, None)
+    for option in (
+        "--http-host=127.0.0.1",
+        "--hostname=https://sso.example",
+        "--proxy-headers=forwarded",
+        "--proxy-trusted-addresses=10.0.0.2,10.1.0.0/16",
+    ):
+        assert option in argv
+    assert distribution.access(PORTS, {}).base_url == "http://127.0.0.1:8080"
 
 
 def test_instances_do_not_share_what_keycloak_writes(

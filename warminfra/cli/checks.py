@@ -80,14 +80,12 @@ def host(settings: Settings) -> Iterator[Finding]:
         yield _memory(settings)
         yield _cache(settings)
     yield _disk(settings)
-    yield Finding(
-        "warn" if settings.reach.mode == "host" else "ok",
-        "reach",
-        settings.reach.mode,
-        "plain HTTP on loopback: containers and other hosts do not reach the server"
-        if settings.reach.mode == "host"
-        else "",
-    )
+    if settings.reach.mode == "host" and not settings.keycloak.url:
+        told = "plain HTTP on loopback: containers and other hosts do not reach the server"
+        yield Finding("warn", "reach", "host", told)
+    elif not settings.keycloak.url:
+        told = "`warminfra doctor reach` looks from a container"
+        yield Finding("ok", "reach", f"{settings.reach.mode}; {told}")
 
 
 def _java(settings: Settings) -> Finding:

@@ -30,7 +30,7 @@ COMMANDS: Sequence[Command] = (
     Command("down", "lifecycle", "down", "warminfra down --purge --dry-run"),
     Command("serve", "lifecycle", "serve", "warminfra serve"),
     Command("status", "status", "status", "warminfra status -o json"),
-    Command("doctor", "doctor", "doctor", "warminfra doctor"),
+    Command("doctor", "doctor", "doctor", "warminfra doctor reach --network proxy"),
     Command("enroll", "recipes", "enroll", "warminfra enroll lasuite-docs ./recipes/lasuite-docs"),
     Command("recipes", "recipes", "recipes", "warminfra recipes"),
     Command("unenroll", "recipes", "unenroll", "warminfra unenroll lasuite-docs --yes"),

@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 
 ID_VARIABLE = "WARMINFRA_LEASE_ID"
 HANDLE_VARIABLE = "WARMINFRA_LEASE_HANDLE"
+HOSTS_VARIABLE = "WARMINFRA_LEASE_HOSTS"
 FILE_VARIABLE = "WARMINFRA_LEASE_FILE"
 LEASE_PREFIX = "WARMINFRA_LEASE_"
 
 
 def lease_environment(document: JsonObject) -> dict[str, str]:
-    """Return the app's environment, and what renews and releases the lease."""
+    """Return the app's environment, and what renews and releases the lease.
+
+    `WARMINFRA_LEASE_HOSTS` has the host entries that containers need, `name:address` each.
+    """
+    hosts = " ".join(f"{name}:{address}" for name, address in document.get("hosts", {}).items())
     return {
         **{str(name): str(value) for name, value in document["env"].items()},
         ID_VARIABLE: str(document["id"]),
         HANDLE_VARIABLE: str(document["handle"]),
+        **({HOSTS_VARIABLE: hosts} if hosts else {}),
     }
 
 

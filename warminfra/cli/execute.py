@@ -19,7 +19,17 @@ from warminfra.cli import session
 from warminfra.cli.document import FILE_VARIABLE, ID_VARIABLE, LEASE_PREFIX, lease_environment
 from warminfra.cli.guard import Guard, cannot_start
 from warminfra.cli.handing import Handing
-from warminfra.cli.lease import KEY_VARIABLE, AppEnv, Domain, Recipe, Run, Slot, Stack, Wait
+from warminfra.cli.lease import (
+    KEY_VARIABLE,
+    AppEnv,
+    Domain,
+    Overlay,
+    Recipe,
+    Run,
+    Slot,
+    Stack,
+    Wait,
+)
 from warminfra.cli.lease_file import write_lease_file
 from warminfra.cli.on_failure import INTERRUPTED, hold, hold_time
 from warminfra.cli.output import as_json
@@ -48,6 +58,7 @@ def execute(
     domain: Domain = "",
     stack: Stack = "",
     app_env: AppEnv = None,
+    overlay: Overlay = None,
     on_failure: Annotated[
         str,
         typer.Option(
@@ -73,11 +84,12 @@ def execute(
             f"this already runs inside lease {held}",
             hint=f"use that lease, or unset {ID_VARIABLE}",
         )
-    handing = Handing(stack, app_env)
+    handing = Handing(stack, app_env, overlay)
     kept_for = hold_time(on_failure)
     run_key = os.environ.get(KEY_VARIABLE)
     ttl_s, wait_s = session.seconds("--ttl", ttl), session.seconds("--wait", wait)
     with session.client() as client, Progress() as progress:
+        handing.look(client, recipe)
         document = client.acquire(
             recipe,
             run=run,

@@ -1,6 +1,7 @@
-"""What a lease hands to the recipe: its names in the app's env file, its secrets to the stack.
+"""What a lease hands to the recipe: its names in the app's env file, its secrets to the stack, and
+an overlay with which the stack's containers reach the server.
 
-The file is changed whole or not at all, and is for its owner alone afterwards: it holds secrets.
+Each file is changed whole or not at all; the env file holds secrets and is for its owner alone.
 Lines that the recipe does not name stay as they are, comments and order included.
 """
 
@@ -15,6 +16,7 @@ from warminfra.core.errors import Usage
 from warminfra.core.files import write_private
 
 if TYPE_CHECKING:
+    from warminfra.client import Client
     from warminfra.core.models import JsonObject
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
@@ -25,13 +27,40 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 class Handing:
     """One lease's hand-over. Raises `Usage` before anything is leased if the file does not do."""
 
-    def __init__(self, stack: str, app_env: Path | None) -> None:
+    def __init__(self, stack: str, app_env: Path | None, overlay: Path | None = None) -> None:
+        self._stack = stack
+        self._overlay = overlay
+        self._services: tuple[str, ...] = ()
+        self._version: str | None = None
         self._file = app_env
         self._text = "" if app_env is None else _read(app_env)
         if stack and not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}", stack):
             raise Usage(
                 f"--stack {stack!r} is no stack name", hint="letters, digits and . _ -, at most 63"
             )
+
+        if overlay is not None and not stack:
+            raise Usage("--overlay is for a stack, and none is named", hint="add --stack NAME")
+
+    def look(self, client: Client, recipe: str) -> None:
+        """Read which services the overlay is for. Raises `RecipeInvalid` or `NotFound`."""
+        if self._overlay is None:
+            return
+        from warminfra.recipes.compose import read_version
+        from warminfra.recipes.overlay import written_version
+
+        for row in client.recipes():
+            if row["name"] == recipe:
+                folder = Path(row["path"])
+                read = read_version(
+                    folder,
+                    env=self._text or None,
+                    env_file=str(self._file),
+                    stack=self._stack,
+                    by_engine=False,
+                )
+                self._services = tuple(read.services)
+                self._version = written_version(folder / read.compose_files[0])
 
     @property
     def secret_versions(self) -> dict[str, str]:
@@ -47,9 +76,17 @@ class Handing:
         return found
 
     def write(self, document: JsonObject) -> None:
-        """Set the lease's environment in the file, if there is one."""
+        """Set the lease's environment in the env file, write the overlay; if there are such."""
+        if self._file is None and self._overlay is None:
+            return
+        from warminfra.recipes.overlay import in_containers, overlay
+
+        if self._overlay is not None:
+            text = overlay(document, self._services, self._stack, self._version)
+            write_private(self._overlay, text)
         if self._file is not None:
-            write_private(self._file, merged(self._text, document["env"]))
+            values = {**document["env"], **in_containers(document)}
+            write_private(self._file, merged(self._text, values))
 
 
 def merged(text: str, values: Mapping[str, str]) -> str:

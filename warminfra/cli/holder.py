@@ -21,7 +21,8 @@ from warminfra.cli.document import (
     mask_before,
     write_lease,
 )
-from warminfra.cli.lease import handle_from
+from warminfra.cli.handing import Handing
+from warminfra.cli.lease import AppEnv, Overlay, handle_from
 from warminfra.cli.output import LeaseForm, Output, Plain, Reveal, To, as_json, emit, table
 from warminfra.core.errors import Usage
 from warminfra.core.models import JsonObject
@@ -127,12 +128,19 @@ def set_domain(
 def attach(
     stack: Annotated[str, typer.Option("--stack", help="A Swarm stack made after the lease.")],
     lease: LeaseId = "",
+    app_env: AppEnv = None,
+    overlay: Overlay = None,
     handle_file: HandleFile = None,
     form: Output = Plain.HUMAN,
 ) -> None:
     """Let a Swarm stack end with the lease: one that is made after it, by its exact name."""
     name, handle = named(lease), handle_given(handle_file)
+    handing = Handing(stack, app_env, overlay)
     with session.client() as client:
+        if app_env or overlay:
+            document = client.show(name, handle)
+            handing.look(client, document["recipe"])
+            handing.write(document)
         owned = client.attach(name, handle, stack)
     if form is Plain.JSON:
         emit(as_json(owned))

@@ -45,6 +45,13 @@ AppEnv = Annotated[
     Path | None,
     typer.Option("--app-env", help="The app's env file; the recipe's names are set in it."),
 ]
+Overlay = Annotated[
+    Path | None,
+    typer.Option(
+        "--overlay",
+        help="Write a compose overlay here: host entries and CA for the stack's containers.",
+    ),
+]
 KEY_VARIABLE = "WARMINFRA_KEY"
 KEY_HELP = (
     "The same key (16 characters or more), run and slot get the same lease; it also ends all of "
@@ -63,6 +70,7 @@ def lease(
     domain: Domain = "",
     stack: Stack = "",
     app_env: AppEnv = None,
+    overlay: Overlay = None,
     bind_pid: Annotated[
         str,
         typer.Option(
@@ -81,7 +89,7 @@ def lease(
     Without a key each call is a new lease. In a CI the document goes to stdout only with --reveal.
     With --stack the lease owns that Swarm stack, and the recipe's Swarm secrets are made for it.
     """
-    handing = Handing(stack, app_env)
+    handing = Handing(stack, app_env, overlay)
     chosen = form_or_default(form, to)
     check_github(chosen, to)
     if to is None and chosen is not Form.GITHUB and session.in_ci() and not reveal:
@@ -93,6 +101,7 @@ def lease(
     process = _process(bind_pid)
     wait_s = session.seconds("--wait", wait)
     with session.client() as client:
+        handing.look(client, recipe)
         with Progress() as progress:
             document = client.acquire(
                 recipe,

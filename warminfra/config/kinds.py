@@ -6,6 +6,7 @@ not fit is a `ValueError` of the caller's making, with `expects` as the remedy.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,7 +119,23 @@ def _acceptance(entry: Any) -> Acceptance:
     return Acceptance(channel, witness, why, until)
 
 
+def _address_or_none(value: Any) -> str:
+    return str(ipaddress.IPv4Address(_text(value))) if value else _text(value)
+
+
+def _addresses(value: Any) -> tuple[str, ...]:
+    entries = value.split(",") if isinstance(value, str) else value
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(value)
+    networks = [ipaddress.ip_network(_text(entry).strip(), strict=False) for entry in entries]
+    return tuple(str(one) if one.num_addresses > 1 else str(one[0]) for one in networks)
+
+
 TEXT = Kind("a text", _text)
+ADDRESS_OR_NONE = Kind('an IPv4 address such as "172.17.0.1"', _address_or_none)
+ADDRESSES = Kind(
+    'addresses or networks, as ["127.0.0.1", "172.18.0.0/16"] or with commas between', _addresses
+)
 OFF_OR_DURATION = Kind('"off" or a duration such as "1d"', _off_or_duration)
 ACCEPTANCES = Kind(
     "tables [[audit.accept]] with channel, witness, why and until (a day such as 2026-12-31), each",
@@ -180,6 +197,8 @@ def show(value: Any, kind: Kind) -> str:
         return "off"
     if isinstance(value, timedelta):
         return show_duration(value)
+    if kind is ADDRESSES:
+        return ",".join(value)
     if kind is ACCEPTANCES:
         return "; ".join(map(str, value)) or "none"
     if kind is SIZE:

@@ -12,7 +12,10 @@ def contradictions(settings: Settings, origins: Mapping[str, str]) -> list[str]:
     """Return one line for each contradiction, at the place of a setting that somebody set."""
     return [
         *_orders(settings, origins),
-        *(f"{origins[key]}: {key}: {what}" for key, what in _keycloak(settings, origins)),
+        *(
+            f"{origins[key]}: {key}: {what}"
+            for key, what in (*_keycloak(settings, origins), *_reach(settings, origins))
+        ),
     ]
 
 
@@ -59,6 +62,40 @@ def _keycloak(settings: Settings, origins: Mapping[str, str]) -> list[tuple[str,
     if keycloak.url and not client and not person:
         remedy = "set keycloak.admin_client_id and keycloak.admin_client_secret_file"
         found.append(("keycloak.url", f"no credentials for it; {remedy}"))
+    return found
+
+
+_REACH_KEYS = {
+    "address": ("node", "front"),
+    "name": ("node",),
+    "public_url": ("front",),
+    "trusted_proxies": ("front",),
+    "proxy_headers": ("front",),
+    "ca_file": ("front",),
+}
+"""In which modes a key of `[reach]` means something."""
+
+
+def _reach(settings: Settings, origins: Mapping[str, str]) -> list[tuple[str, str]]:
+    reach = settings.reach
+    found: list[tuple[str, str]] = []
+    for key, modes in _REACH_KEYS.items():
+        if origins[f"reach.{key}"] != "default" and reach.mode not in modes:
+            meant = " or ".join(f'"{mode}"' for mode in modes)
+            what = f'means nothing in reach.mode "{reach.mode}"; set reach.mode to {meant}'
+            found.append((f"reach.{key}", what))
+    if reach.mode == "front":
+        if not reach.public_url:
+            found.append(("reach.mode", "front needs the proxy's URL; set reach.public_url"))
+        elif "{port}" not in reach.public_url and not settings.keycloak.http_port:
+            remedy = "set keycloak.http_port, or put {port} into the URL"
+            found.append(("reach.public_url", f"names no port of the server; {remedy}"))
+    if reach.mode != "host" and settings.keycloak.url:
+        what = f"{reach.mode} is for servers of ours, and keycloak.url is set; remove one of them"
+        found.append(("reach.mode", what))
+    if reach.name == "localhost" or reach.name.endswith(".localhost"):
+        what = f"{reach.name} is loopback for browsers and curl, whatever hosts say; use another"
+        found.append(("reach.name", what))
     return found
 
 

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 from warminfra.config.kinds import (
     ACCEPTANCES,
+    ADDRESS_OR_NONE,
+    ADDRESSES,
     BOOLEAN,
     DURATION,
     OFF_OR_DURATION,
@@ -38,6 +40,7 @@ KEYCLOAK_SHA256 = "04823c336b797a7e18889a44262a7a64e6bf624cbbcc518c85e2622176ff2
 """Digest of the official distribution of `KEYCLOAK_VERSION`, as tar.gz."""
 
 _PORT = integer(0, 65535)
+_NAME = r"(?=[a-z0-9.-]{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 
 
 def _of(kind: Kind, default: T) -> T:
@@ -168,7 +171,27 @@ class Keycloak:
 class Reach:
     """How browsers, tests and containers get to the server."""
 
-    mode: str = _of(choice("host"), "host")
+    mode: str = _of(choice("host", "node", "front"), "host")
+    """`host`: plain HTTP on loopback. `node`: HTTPS by a CA of our own, on an address that
+    containers reach. `front`: behind a proxy of the operator's."""
+    address: str = _of(ADDRESS_OR_NONE, "")
+    """Where servers listen; empty: in mode node the engine's bridge, in mode front loopback."""
+    name: str = _of(matching(rf"({_NAME})?", "a host name in lower case"), "")
+    """In mode node, instead of the address, what the server is called; empty: the address."""
+    public_url: str = _of(
+        matching(
+            r"(https?://[^\s/?#@{}]+(:\{port\})?[^\s?#@{}]*)?",
+            'a URL such as "https://sso.ci.example" or "https://sso.ci.example:{port}"',
+        ),
+        "",
+    )
+    """In mode front, the proxy's URL; `{port}` stands for the server's own port."""
+    trusted_proxies: tuple[str, ...] = _of(ADDRESSES, ("127.0.0.1",))
+    """In mode front, the addresses or networks from which the proxy comes."""
+    proxy_headers: str = _of(choice("xforwarded", "forwarded"), "xforwarded")
+    """The headers that the proxy sets."""
+    ca_file: Path | None = _of(PATH, None)
+    """In mode front, the CA of the proxy's certificate, if it is not in the system's store."""
 
 
 @dataclass(frozen=True, slots=True)

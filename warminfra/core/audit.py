@@ -14,6 +14,7 @@ from typing import Protocol
 
 from warminfra.core.models import JsonObject, ServerAccess
 from warminfra.core.ports import Distribution, ProviderPackage
+from warminfra.core.reach import FindReach, Reach
 from warminfra.core.secret import Secret
 
 MASTER = ""
@@ -229,7 +230,7 @@ class AuditSurface(Protocol):
 class AuditPackage(ProviderPackage, Protocol):
     """A provider package that can be audited."""
 
-    def audited(self, settings: Mapping[str, object]) -> Distribution:
+    def audited(self, settings: Mapping[str, object], reach: FindReach = Reach) -> Distribution:
         """Return the distribution whose copies keep an auditor's identity: for scratch only."""
         ...
 

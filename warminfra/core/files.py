@@ -68,11 +68,21 @@ def parts_of(path: Path) -> list[Path]:
 
 def write_private(path: Path, text: str) -> None:
     """Write `text` to `path` (0600): whole, on the disk, in place of what was there."""
+    _write(path, text, 0o600)
+
+
+def write_public(path: Path, text: str) -> None:
+    """Write `text` so that every user can read it (0644); else as `write_private`."""
+    _write(path, text, 0o644)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
     part = part_of(path)
     with storage(path):
         try:
             with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
                 out.write(text)
+                os.fchmod(out.fileno(), mode)
                 out.flush()
                 os.fsync(out.fileno())
             part.replace(path)

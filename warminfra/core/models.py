@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from warminfra.core.ids import InstallationId, InstanceId, TemplateHash, TenantId, VerdictId
@@ -104,7 +105,17 @@ class ServerAccess:
     """How to reach one server and as whom: the service's least-privileged identities."""
 
     base_url: str
+    """The service's own way to it."""
     identity: Mapping[str, Secret]
+    public_url: str = ""
+    """What everybody else, and the server itself, calls it; "" if that is the base URL."""
+    ca_file: Path | None = None
+    """The CA of its certificate; None if the system's store has it."""
+
+    @property
+    def url(self) -> str:
+        """What everybody calls it."""
+        return self.public_url or self.base_url
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from warminfra.core.models import (
     TenantPlan,
     TenantRef,
 )
+from warminfra.core.reach import FindReach, Reach
 from warminfra.core.secret import Secret
 from warminfra.core.template import ClientSpec, Template, UserSpec
 
@@ -133,6 +134,11 @@ class Distribution(Protocol):
 
     name: str
 
+    @property
+    def address(self) -> str:
+        """The address on which the server's `http` port listens; `management` is on loopback."""
+        ...
+
     def obtain(self, cache: Path, progress: Progress) -> Path:
         """Return a built, read-only home of the server below `cache`, making it if need be."""
         ...
@@ -159,8 +165,8 @@ class Distribution(Protocol):
         """
         ...
 
-    def base_url(self, ports: Mapping[str, int]) -> str:
-        """Return the one URL under which everybody reaches the server."""
+    def access(self, ports: Mapping[str, int], identity: Mapping[str, Secret]) -> ServerAccess:
+        """Return the ways to the server: the service's own, and the one that everybody uses."""
         ...
 
     def healthy(self, ports: Mapping[str, int]) -> bool:
@@ -168,7 +174,7 @@ class Distribution(Protocol):
         ...
 
     def take_over(
-        self, base_url: str, bootstrap: Secret, installation: InstallationId
+        self, access: ServerAccess, bootstrap: Secret, installation: InstallationId
     ) -> Mapping[str, Secret]:
         """Re-key a copied server and make the service's identities with fresh secrets.
 
@@ -182,8 +188,11 @@ class ProviderPackage(Protocol):
 
     name: str
 
-    def distribution(self, settings: Mapping[str, Any]) -> Distribution:
-        """Return the server's distribution, configured by the `[<name>]` settings."""
+    def distribution(self, settings: Mapping[str, Any], reach: FindReach = Reach) -> Distribution:
+        """Return the server's distribution, configured by the `[<name>]` settings.
+
+        Every server that runs from it, whoever launches it, is reached as `reach` tells.
+        """
         ...
 
     def external(

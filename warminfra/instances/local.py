@@ -18,7 +18,7 @@ from warminfra.core.entropy import Entropy, SystemEntropy
 from warminfra.core.errors import Unreachable
 from warminfra.core.files import file_lock, part_of, private_dir, storage, write_private
 from warminfra.core.ids import InstallationId, InstanceId
-from warminfra.core.models import RunningInstance, ServerAccess
+from warminfra.core.models import RunningInstance
 from warminfra.core.ports import Distribution, Progress
 from warminfra.core.secret import Secret
 from warminfra.instances.addresses import ports_of
@@ -34,7 +34,7 @@ _BROKEN = "data.broken-"
 
 
 class LocalLauncher:
-    """Runs each instance as a process of this user on loopback.
+    """Runs each instance as a process of this user, where the distribution listens.
 
     `http_port` and `management_port` are 0 for free ones, which an instance then keeps;
     `memory_limit` is bytes of private memory (RLIMIT_DATA), 0 or None for no limit. Calls for one
@@ -194,7 +194,7 @@ class LocalLauncher:
             launch, ports = self._run(server, home)
             progress("re-keying")
             identity = self._distribution.take_over(
-                self._distribution.base_url(ports), snapshot.bootstrap, self._installation
+                self._distribution.access(ports, {}), snapshot.bootstrap, self._installation
             )
             told = {name: secret.reveal() for name, secret in identity.items()}
             write_private(_identity_file(server), json.dumps(told))
@@ -226,7 +226,8 @@ class LocalLauncher:
         return file_lock(private_dir(server.path) / "lock")
 
     def _ports(self, server: ServerDirectory) -> Mapping[str, int]:
-        return ports_of(server.path / "ports.json", self._fixed, self._entropy)
+        address = self._distribution.address
+        return ports_of(server.path / "ports.json", self._fixed, self._entropy, address)
 
     def _identity(self, server: ServerDirectory) -> Mapping[str, Secret] | None:
         try:
@@ -244,7 +245,7 @@ class LocalLauncher:
         *,
         fresh: bool = False,
     ) -> RunningInstance:
-        access = ServerAccess(self._distribution.base_url(ports), self._identity(server) or {})
+        access = self._distribution.access(ports, self._identity(server) or {})
         return RunningInstance(instance, access, launch.incarnation, fresh_data=fresh)
 
     def _set_aside(self, server: ServerDirectory) -> Path:

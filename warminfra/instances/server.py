@@ -26,6 +26,7 @@ from warminfra.core.errors import Conflict, Unreachable
 from warminfra.core.files import private_dir, require_space, storage, write_private
 from warminfra.core.models import ProcessRef
 from warminfra.core.ports import Distribution
+from warminfra.core.reach import LOOPBACK
 from warminfra.core.secret import Secret
 from warminfra.instances.addresses import require_free
 from warminfra.instances.processes import SystemProcesses, end, holders, process_ref, reap
@@ -109,7 +110,7 @@ class ServerDirectory:
         """
         private_dir(self.path)
         require_space(self.path)
-        require_free(ports)
+        require_free(ports, LOOPBACK if bootstrap else self._distribution.address)
         argv, environment = self._distribution.command(home, self.data, ports, bootstrap)
         _empty(self.data / "tmp")
         incarnation = self._entropy.token(_INCARNATION_LENGTH)
@@ -186,7 +187,7 @@ class ServerDirectory:
             # In this order: an answer of another server on the port is not ours.
             if not self.alive(launch):
                 # Somebody may have taken the port between our look and the server's.
-                require_free(ports)
+                require_free(ports, self._distribution.address)
                 require_space(self.path)
                 raise StartFailed(
                     f"the server ended while it started: {self._last_words()}",

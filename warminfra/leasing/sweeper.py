@@ -13,7 +13,7 @@ import structlog
 
 from warminfra.core.clock import Clock
 from warminfra.core.errors import Internal
-from warminfra.core.models import FoundTenant
+from warminfra.core.models import FoundTenant, Tenant
 from warminfra.core.states import LeaseState, TenantState
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import LeasingSettings
@@ -49,23 +49,21 @@ class Sweeper:
             states=(TenantState.CREATING,),
             instance=server.id,
         )
+        self._end_unreachable(server)
         return self.sweep(server)
 
     def sweep(self, server: Server) -> Swept:
         """Compare once and mend; raises what the provider raises."""
         found = {tenant.ref.id: tenant for tenant in server.provider.list_tenants()}
-        held = (TenantState.READY, TenantState.LEASED)
         lost_ready = lost_leased = 0
-        for tenant in self.ledger.tenants.in_states(held, server.id):
+        for tenant in self._held(server):
             if tenant.id in found:
                 continue
-            now = self.clock.wall()
+            ended = self._end(tenant, "lost by its server")
             if tenant.state is TenantState.READY:
-                lost_ready += self.ledger.tenants.retire(tenant.id, "lost by its server", now)
+                lost_ready += ended
             else:
-                lost_leased += self.ledger.leases.end(
-                    tenant.id, LeaseState.REVOKED, "its tenant was lost by its server", now
-                )
+                lost_leased += ended
         resurrected = unknown = 0
         for found_tenant in found.values():
             row = self.ledger.tenants.get(found_tenant.ref.id)
@@ -79,6 +77,23 @@ class Sweeper:
         if swept != Swept():
             log.warning("ledger and server differed", instance=server.id, swept=swept)
         return swept
+
+    def _held(self, server: Server) -> list[Tenant]:
+        return self.ledger.tenants.in_states((TenantState.READY, TenantState.LEASED), server.id)
+
+    def _end(self, tenant: Tenant, why: str) -> bool:
+        """Retire a ready tenant, revoke the lease of a leased one."""
+        now = self.clock.wall()
+        if tenant.state is TenantState.READY:
+            return self.ledger.tenants.retire(tenant.id, why, now)
+        return self.ledger.leases.end(tenant.id, LeaseState.REVOKED, f"its tenant was {why}", now)
+
+    def _end_unreachable(self, server: Server) -> None:
+        """End what was made while the server was called otherwise: nobody finds its issuer now."""
+        url = server.running.access.url
+        for tenant in self._held(server):
+            if tenant.facts is not None and not tenant.facts.issuer.startswith(f"{url}/"):
+                self._end(tenant, f"made before its server was called {url}")
 
     def _enter(self, server: Server, found: FoundTenant) -> None:
         self.ledger.tenants.found(

@@ -28,7 +28,7 @@ ALWAYS = frozenset(
 )
 """Fields that every lease has."""
 
-SOMETIMES = frozenset({"domain", "run", "slot", "tls.ca_file", "tls.ca_pem"})
+SOMETIMES = frozenset({"domain", "run", "slot", "tls.ca_file", "tls.ca_pem", "tls.bundle_file"})
 """Fields that a lease may lack; a variable made of one that is lacking is left out."""
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")

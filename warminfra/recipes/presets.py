@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _TRUST = {
-    "REQUESTS_CA_BUNDLE": "{tls.ca_file}",
-    "SSL_CERT_FILE": "{tls.ca_file}",
+    "REQUESTS_CA_BUNDLE": "{tls.bundle_file}",
+    "SSL_CERT_FILE": "{tls.bundle_file}",
     "NODE_EXTRA_CA_CERTS": "{tls.ca_file}",
 }
-"""Left out where the server needs no CA of ours."""
+"""Left out where the server needs no CA of ours. The first two replace the store that a program
+knows, the third adds to it."""
 
 GENERIC: Mapping[str, str] = MappingProxyType(
     {

@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from warminfra import __version__
 from warminfra.core.errors import Internal, NotAllowed, Unreachable, Usage, WarminfraError
 from warminfra.core.ids import TenantId, VerdictId
-from warminfra.core.models import JsonObject, LeaseRequest, Waiting
+from warminfra.core.models import Granted, JsonObject, LeaseRequest, Waiting
 from warminfra.service import admin, views
 from warminfra.service.binding import bound_process
 from warminfra.service.composition import Parts
@@ -47,6 +47,9 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
     started = time.monotonic()
     manager = parts.manager
 
+    def handed(granted: Granted) -> JsonObject:
+        return lease_document(granted, parts.package.name, parts.reach())
+
     @app.post("/v1/leases", status_code=201, summary="Take a lease")
     def acquire(body: LeaseBody, request: Request, response: Response) -> JsonObject:
         bound_to = None
@@ -75,7 +78,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
                 "place": outcome.place,
                 "retry_after_s": outcome.retry_after,
             }
-        document = lease_document(outcome, parts.package.name)
+        document = handed(outcome)
         if body.stack:
             secrets = stack_secrets(outcome, document, body.stack, body.secret_versions)
             manager.hand_over(outcome.lease.id, body.stack, secrets)
@@ -95,7 +98,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
 
     @app.get("/v1/leases/{lease}", summary="Show a lease to its holder")
     def show(lease: str, handle: Handle) -> JsonObject:
-        return lease_document(manager.show(TenantId(lease), handle), parts.package.name)
+        return handed(manager.show(TenantId(lease), handle))
 
     @app.get("/v1/leases/{lease}/state", summary="How far a lease and its teardown are")
     def state(lease: str, handle: Handle) -> JsonObject:
@@ -142,7 +145,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
     @app.put("/v1/leases/{lease}/domain", summary="Apply the run's domain")
     def set_domain(lease: str, body: DomainBody, handle: Handle) -> JsonObject:
         granted = manager.set_domain(TenantId(lease), handle, body.domain)
-        return lease_document(granted, parts.package.name)
+        return handed(granted)
 
     @app.get("/v1/recipes", summary="List the enrolled recipes")
     def recipes() -> JsonObject:

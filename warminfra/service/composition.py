@@ -18,10 +18,12 @@ from warminfra.core.errors import ConfigInvalid
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import RunningInstance
 from warminfra.core.ports import Launcher, Provider, ProviderPackage, Stacks
+from warminfra.core.reach import FindReach
 from warminfra.core.states import InstanceKind
 from warminfra.instances.deaths import ProcessWatch
 from warminfra.instances.external import ExternalLauncher
 from warminfra.instances.local import LocalLauncher
+from warminfra.instances.reach import ReachFinder, Wanted
 from warminfra.leasing.builder import Builder, Draw
 from warminfra.leasing.dedicated import DedicatedWorker
 from warminfra.leasing.demand import Demand
@@ -67,6 +69,7 @@ class Parts:
     gate: Gate
     fingerprint: Fingerprint
     stacks: StackKeeper
+    reach: ReachFinder
 
     @property
     def provider_settings(self) -> Mapping[str, Any]:
@@ -104,10 +107,11 @@ def compose(
     ledger = Ledger.open(state_dir / "ledger.db")
     package = package or provider_package("keycloak")
     options = section_mapping(settings.keycloak)
-    launchers = _launchers(settings, package, installation)
+    reach = find_reach(settings, clock)
+    launchers = _launchers(settings, package, installation, reach)
     launcher = launchers[InstanceKind.WARM]
     leasing = leasing_settings(settings)
-    fingerprint = Fingerprint(launcher, settings.sharing)
+    fingerprint = Fingerprint(launcher, settings.sharing, settings.reach.mode)
     gate = Gate(_policy(settings), fingerprint.digest)
     demand = Demand(clock, ledger.tickets)
     builder = Builder(ledger, clock, entropy, installation.id, draw)
@@ -157,11 +161,15 @@ def compose(
         gate,
         fingerprint,
         stacks,
+        reach,
     )
 
 
 def _launchers(
-    settings: Settings, package: ProviderPackage, installation: Installation
+    settings: Settings,
+    package: ProviderPackage,
+    installation: Installation,
+    reach: FindReach,
 ) -> Mapping[InstanceKind, Launcher]:
     """Return who starts each kind of instance. There is one external server, which is warm."""
     keycloak, options = settings.keycloak, section_mapping(settings.keycloak)
@@ -175,7 +183,7 @@ def _launchers(
 
     def local(memory_limit: int, http: int = 0, management: int = 0, **other: Any) -> Launcher:
         return LocalLauncher(
-            package.distribution({**options, **other}),
+            package.distribution({**options, **other}, reach),
             installation=installation.id,
             state_dir=settings.service.state_dir,
             cache_dir=settings.service.cache_dir,
@@ -192,6 +200,33 @@ def _launchers(
             keycloak.dedicated_memory_limit, heap=keycloak.dedicated_heap, short_lived=True
         ),
     }
+
+
+def find_reach(settings: Settings, clock: Clock) -> ReachFinder:
+    """Return what finds out how our servers are reached. A server that is not ours is what it is.
+
+    docker-py is loaded only if the engine has to be asked.
+    """
+
+    def gateway() -> str:
+        from warminfra.engine.bridge import bridge_address
+        from warminfra.engine.connection import engine_host
+
+        return bridge_address(engine_host(settings.engine.host))
+
+    given = settings.reach
+    wanted = Wanted(
+        "host" if settings.keycloak.url else given.mode,
+        given.address,
+        given.name,
+        given.public_url,
+        settings.keycloak.http_port,
+        given.proxy_headers,
+        given.trusted_proxies,
+        given.ca_file,
+    )
+    service = settings.service
+    return ReachFinder(wanted, service.state_dir, service.runtime_dir, clock, gateway)
 
 
 def stack_engine(settings: Settings) -> Stacks:

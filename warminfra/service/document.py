@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from warminfra.core.errors import Internal
 from warminfra.core.ids import tenant_name
 from warminfra.core.models import Granted, JsonObject
+from warminfra.core.reach import Reach
 from warminfra.core.secret import Secret
 from warminfra.recipes.render import render_env
 
@@ -14,7 +15,7 @@ FIRST_VERSION = "v1"
 """Of a secret whose version the app's environment does not name."""
 
 
-def lease_document(granted: Granted, provider: str) -> JsonObject:
+def lease_document(granted: Granted, provider: str, reach: Reach) -> JsonObject:
     """Return the document of a granted lease, with its environment rendered. Full of secrets."""
     lease, tenant = granted.lease, granted.tenant
     material, facts = tenant.material, tenant.facts
@@ -37,6 +38,7 @@ def lease_document(granted: Granted, provider: str) -> JsonObject:
         "ttl_s": lease.ttl,
         "issuer": facts.issuer,
         "endpoints": dict(facts.endpoints),
+        **_reached(reach),
         "client": {"id": material.client_id, "secret": material.client_secret},
         "users": [
             {
@@ -59,6 +61,20 @@ def lease_document(granted: Granted, provider: str) -> JsonObject:
         }
     document["env"] = render_env(granted.recipe.env, document)
     return document
+
+
+def _reached(reach: Reach) -> JsonObject:
+    """Return what the holder needs to find and trust the server; nothing if that goes by itself."""
+    found: JsonObject = {}
+    if reach.trust is not None:
+        found["tls"] = {
+            "ca_pem": reach.trust.ca_pem,
+            "ca_file": str(reach.trust.ca_file),
+            "bundle_file": str(reach.trust.bundle_file),
+        }
+    if reach.hosts:
+        found["hosts"] = dict(reach.hosts)
+    return found
 
 
 def stack_secrets(

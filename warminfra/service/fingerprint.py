@@ -24,8 +24,9 @@ class Fingerprint:
     what its files say, and no verdict is of it.
     """
 
-    def __init__(self, launcher: Launcher, sharing: Sharing) -> None:
+    def __init__(self, launcher: Launcher, sharing: Sharing, reach_mode: str = "host") -> None:
         self._launcher = launcher
+        self._reach_mode = reach_mode
         self._sharing = sharing
         self._parts: Mapping[str, str] | None = None
         self.changed: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Fingerprint:
     def _installed(self) -> dict[str, str]:
         return {
             **{f"server.{key}": part for key, part in self._launcher.fingerprint().items()},
+            "reach": self._reach_mode,
             "code": _code_digest(),
             "policy": _digest(json.dumps(asdict(self._sharing), sort_keys=True, default=str)),
         }

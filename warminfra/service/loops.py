@@ -152,10 +152,11 @@ class Loops:
                 thread.start()
 
     def _recompute(self) -> None:
-        """See now and then whether what runs still is what is installed."""
+        """See now and then whether what runs still is what is installed, and is certified."""
         if self._parts.clock.boot() < self._next_check:
             return
         self._next_check = self._parts.clock.boot() + CHECK_EVERY
+        self._parts.reach.renew()
         changed = self._parts.fingerprint.check()
         if changed:
             log.error("installed otherwise than it runs", parts=", ".join(changed))

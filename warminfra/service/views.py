@@ -122,7 +122,7 @@ def _instance_row(parts: Parts, row: Instance) -> JsonObject:
         "trouble": _trouble(worker.trouble) if worker and worker.trouble else None,
         "made": row.made,
         "live": parts.ledger.instances.live_tenants(row.id),
-        "url": server.running.access.base_url if server else "",
+        "url": server.running.access.url if server else "",
         "created_at": _time(row.created_at),
     }
 
@@ -178,6 +178,7 @@ def status(parts: Parts, uptime: float) -> JsonObject:
             for one in parts.settings.audit.accept
         ],
         "warnings": _warnings(parts),
+        "reach": _reach(parts),
         "instances": [_instance_row(parts, row) for row in parts.ledger.instances.current()],
         "tenants": {str(state): n for state, n in parts.ledger.tenants.counts().items()},
         "leases": {str(state): n for state, n in parts.ledger.leases.counts().items()},
@@ -190,6 +191,23 @@ def status(parts: Parts, uptime: float) -> JsonObject:
         "hold": {"max": hold.max, "memory": hold.memory},
         "held": [held_row(lease) for lease in parts.manager.holds.held()],
         "recipes": len(recipes),
+    }
+
+
+def _reach(parts: Parts) -> JsonObject:
+    """Return how servers are reached; only the mode while the rest is not known."""
+    mode = parts.settings.reach.mode
+    try:
+        reach = parts.reach()
+    except WarminfraError as error:
+        return {"mode": mode, "trouble": _trouble(error)}
+    trust = reach.trust
+    return {
+        "mode": mode,
+        "address": reach.address,
+        "hosts": dict(reach.hosts),
+        "ca_file": str(trust.ca_file) if trust else None,
+        "bundle_file": str(trust.bundle_file) if trust else None,
     }
 
 

@@ -55,6 +55,8 @@ class FakeServer:
     realms: dict[TenantId, FakeRealm] = field(default_factory=dict)
     settings: str = "fake"
     """Stands for all that is server-wide."""
+    url: str = "http://fake"
+    """What it is called, as long as this start of it lasts."""
     up: bool = False
     incarnation: int = 0
     lose_next_reply: bool = False
@@ -126,7 +128,7 @@ class FakeProvider:
         self._call("create:before")
         self._server.create(plan)
         self._fault("create:after")
-        issuer = f"http://fake/realms/{plan.ref.name}"
+        issuer = f"{self._server.url}/realms/{plan.ref.name}"
         kinds = ("discovery", "authorization", "token", "userinfo", "jwks", "end_session")
         endpoints = {kind: f"{issuer}/{kind}" for kind in (*kinds, "introspection")}
         return TenantFacts(issuer, endpoints)
@@ -222,5 +224,5 @@ class FakeLauncher:
 
     def _running(self, instance: InstanceId) -> RunningInstance:
         return RunningInstance(
-            instance, ServerAccess("http://fake", {}), str(self._server.incarnation)
+            instance, ServerAccess(self._server.url, {}), str(self._server.incarnation)
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from warminfra.core.entropy import SystemEntropy
 from warminfra.core.ids import InstallationId
+from warminfra.core.models import ServerAccess
 from warminfra.core.secret import Secret
 from warminfra_keycloak.audit.host import CANARY, CANARY_VARIABLE, DATA
 from warminfra_keycloak.audit.surface import AUDITOR
@@ -35,11 +36,11 @@ class AuditedDistribution(KeycloakDistribution):
         return argv, {**environment, CANARY_VARIABLE: file.read_text()}
 
     def take_over(
-        self, base_url: str, bootstrap: Secret, installation: InstallationId
+        self, access: ServerAccess, bootstrap: Secret, installation: InstallationId
     ) -> Mapping[str, Secret]:
         """Re-key as ever; besides maker and looker make the auditor."""
         account = ServiceAccount(f"warminfra-{installation}-auditor", realm_roles=("admin",))
-        identity = take_over(base_url, bootstrap, installation, further={AUDITOR: account})
+        identity = take_over(access, bootstrap, installation, further={AUDITOR: account})
         assert self._data is not None  # noqa: S101 - it was started by `command`
         canary = Secret((self._data / CANARY).read_text())
         return {**identity, CANARY: canary, DATA: Secret(str(self._data))}

@@ -61,9 +61,9 @@ class KeycloakSurface:
     """`AuditSurface` of one scratch server."""
 
     def __init__(self, access: ServerAccess) -> None:
-        self._base, self._access = access.base_url, access
+        self._base, self._access = access.url, access
         self._facts: Mapping[str, str] = {}
-        self.wire = Wire()
+        self.wire = Wire(access.ca_file)
         self.trust = jose.Trust()
         """How the apps that trust a realm look at a token; a mutant plants another way."""
         self._http = httpx.Client(transport=self.wire, timeout=_TIMEOUT, follow_redirects=False)
@@ -72,6 +72,7 @@ class KeycloakSurface:
             access.base_url,
             access.identity[f"{AUDITOR}_id"].reveal(),
             access.identity[f"{AUDITOR}_secret"],
+            ca_file=access.ca_file,
         )
         self._entropy = SystemEntropy()
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import httpx
+
+from warminfra_keycloak.connection import trusting
 
 _REALM = re.compile(r"/realms/([^/]+)")
 Send = Callable[[httpx.Request], httpx.Response]
@@ -24,8 +27,8 @@ Listener = Callable[[httpx.Request, httpx.Response], None]
 class Wire(httpx.BaseTransport):
     """A transport in front of the real one."""
 
-    def __init__(self) -> None:
-        self._real = httpx.HTTPTransport()
+    def __init__(self, ca_file: Path | None = None) -> None:
+        self._real = httpx.HTTPTransport(verify=trusting(ca_file))
         self._fault: Fault | None = None
         self._listeners: list[Listener] = []
 

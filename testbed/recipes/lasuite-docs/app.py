@@ -63,6 +63,8 @@ def settings_from(environ: dict[str, str], data_dir: Path) -> dict[str, Any]:
         "SECRET_KEY": environ.get("DJANGO_SECRET_KEY") or secrets.token_urlsafe(32),
         "ALLOWED_HOSTS": ["*"],  # bound to loopback, or behind a proxy that knows its domains
         "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
+        "SESSION_COOKIE_SECURE": environ.get("SECURE_COOKIES") == "true",
+        "CSRF_COOKIE_SECURE": environ.get("SECURE_COOKIES") == "true",
         "ROOT_URLCONF": "standin.urls",
         "INSTALLED_APPS": [
             "django.contrib.auth",

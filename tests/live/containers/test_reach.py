@@ -1,0 +1,283 @@
+"""One URL for a browser on the host, a process, and a container: mode node, on a real Swarm.
+
+The app runs in containers of an overlay network, its cookies are Secure, Chromium runs on the host.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import HTTPSHandler, build_opener
+
+import httpx
+import psutil
+import pytest
+
+from testbed.chromium import Chromium
+from testbed.engine import Engine
+from testbed.front import front
+from testbed.gate import Gate
+from testbed.image_builds import build
+from testbed.installation import LASUITE_DOCS, Installation, wait_until
+from testbed.recipe_repository import IMAGES
+from testbed.registry import Registry
+from testbed.relying_party import free_port
+from testbed.stacks import deployed
+from warminfra.config import load
+from warminfra.engine import reach_probe
+
+pytestmark = pytest.mark.live
+
+NAME = "sso.warminfra.test"
+NETWORK = "reach-net"
+
+
+@contextmanager
+def installed(engine: Engine, reach: str) -> Iterator[Installation]:
+    """A service with a warm Keycloak that is reached so, the docs recipe enrolled."""
+    config = f'[engine]\nhost = "{engine.host}"\n[pool]\nmin = 1\nmax = 2\n[reach]\n{reach}'
+    with Installation.temporary(config=config) as made:
+        made.up()
+        made.enroll(LASUITE_DOCS, "--no-images")
+        made.wait_ready(1)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def node(engine: Engine) -> Iterator[Installation]:
+    """Mode node, by the address of the engine's bridge."""
+    with installed(engine, 'mode = "node"\n') as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def overlay_network(engine: Engine) -> Iterator[str]:
+    """An overlay network to which single containers may be attached."""
+    engine.run("network", "create", "--driver", "overlay", "--attachable", NETWORK)
+    yield NETWORK
+    engine.run("network", "rm", NETWORK)
+
+
+@pytest.fixture(scope="module")
+def docs_images(engine: Engine, registry: Registry, _gate: Gate) -> None:
+    build(engine, registry, IMAGES["lasuite-docs"])
+
+
+def leased(installation: Installation, *options: str) -> Any:
+    file = installation.folder / "lease.json"
+    installation.run("lease", "--recipe", "lasuite-docs", "-o", "json", "--to", str(file), *options)
+    return json.loads(file.read_text())
+
+
+def released(installation: Installation) -> None:
+    file = str(installation.folder / "lease.json")
+    installation.run(
+        "release", json.loads(Path(file).read_text())["id"], "--handle-file", file,
+        "--wait", "--timeout", "120s", timeout=180.0,
+    )  # fmt: skip
+
+
+def findings(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
+    """Return check → level and what was found."""
+    rows = json.loads(done.stdout)["checks"]
+    return {row["check"]: (row["level"], row["found"]) for row in rows}
+
+
+def test_a_person_logs_in_and_out_of_a_container_over_https(
+    node: Installation, engine: Engine, docs_images: None, tmp_path: Path
+) -> None:
+    """The app's container and Chromium on the host go to the same URL and trust its certificate;
+    login and logout work with Secure cookies."""
+    env_file, overlay = tmp_path / "docs.env", tmp_path / "compose.reach.yml"
+    env_file.write_text((LASUITE_DOCS / ".env.sample").read_text())
+    stack_port = free_port()
+    with front(tmp_path / "front", ("127.0.0.1", stack_port)) as proxy:
+        domain = f"{proxy.address}:{proxy.port}"
+        lease = leased(
+            node, "--domain", domain, "--stack", "reach-docs",
+            "--app-env", str(env_file), "--overlay", str(overlay),
+        )  # fmt: skip
+        assert lease["issuer"].startswith("https://")
+        text = env_file.read_text()
+        env = {
+            line.split("=", 1)[0]: line.split("=", 1)[1].strip("'")
+            for line in text.splitlines()
+            if line.startswith("OIDC_")
+        }
+        with (
+            deployed(
+                engine, LASUITE_DOCS, "reach-docs", stack_port,
+                env={**env, "DOMAIN": domain, "SECURE_COOKIES": "true"}, overlay=overlay,
+            ),
+            Chromium.started([proxy.ca_file, Path(lease["tls"]["ca_file"])]) as browser,
+        ):  # fmt: skip
+            alice = lease["users"][0]
+            browser.open(f"{proxy.url}/")
+            browser.click("#login")
+            browser.fill("#username", alice["username"])
+            browser.fill("#password", alice["password"])
+            at_keycloak = {c["name"]: c for c in browser.cookies()}
+            assert browser.url.startswith(lease["issuer"])
+            assert all(cookie["secure"] for cookie in at_keycloak.values())
+            browser.click("#kc-login")
+            assert browser.text("#who") == "Alice Moreau"
+            session = {c["name"]: c for c in browser.cookies()}["sessionid"]
+            assert session["secure"]
+            browser.click("#logout button")
+            assert browser.text("#who") == "Nobody is logged in."
+            browser.click("#login")
+            assert browser.text("#kc-login")  # a password is asked for again
+    released(node)
+
+
+def test_a_strict_client_is_told_the_same_issuer_on_the_host_and_in_a_container(
+    node: Installation, overlay_network: str
+) -> None:
+    """Discovery's issuer is the lease's, over a certificate that is checked, from both places."""
+    lease = leased(node)
+    try:
+        seen = reach_probe.look(
+            lease["endpoints"]["discovery"], lease["issuer"], lease["tls"]["ca_file"]
+        )
+        assert seen["trouble"] == "", seen
+        context = ssl.create_default_context(cafile=lease["tls"]["bundle_file"])
+        opener = build_opener(HTTPSHandler(context=context))
+        with opener.open(lease["endpoints"]["jwks"], timeout=10) as answer:
+            assert json.load(answer)["keys"]
+        done = node.run("doctor", "reach", "--network", overlay_network, "-o", "json")
+        assert findings(done)["issuer"][0] == "ok"
+        assert {level for level, _ in findings(done).values()} == {"ok"}
+        bridge = node.run("doctor", "reach", "-o", "json")
+        assert findings(bridge)["issuer"][0] == "ok"
+    finally:
+        released(node)
+
+
+def test_programs_below_exec_trust_the_server(node: Installation) -> None:
+    """requests and Node's variables are set; a program that knows nothing of us gets an answer."""
+    script = (
+        "import os, requests, sys; "
+        "print(requests.get(os.environ['OIDC_OP_JWKS_ENDPOINT'], timeout=10).status_code); "
+        "print('NODE_EXTRA_CA_CERTS' in os.environ)"
+    )
+    done = node.run("exec", "--recipe", "lasuite-docs", "--", "python", "-c", script)
+    assert done.stdout.split() == ["200", "True"]
+
+
+def test_nothing_but_the_servers_own_port_leaves_loopback(node: Installation) -> None:
+    """Management stays on loopback, and plain HTTP is off."""
+    (pid,) = node.keycloak_pids()
+    listening = {
+        c.laddr
+        for c in psutil.Process(pid).net_connections("tcp")
+        if c.status == psutil.CONN_LISTEN
+    }
+    (instance,) = node.json("status")["instances"]
+    address, port = instance["url"].removeprefix("https://").split(":")
+    found = {(place.ip.removeprefix("::ffff:"), place.port) for place in listening}
+    assert {place for place in found if place[0] != "127.0.0.1"} == {(address, int(port))}
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http://{address}:{port}/realms/master", trust_env=False)
+
+
+def test_a_restart_keeps_issuer_ca_and_leases(node: Installation) -> None:
+    """The service is killed, then the server: the lease's issuer still answers under its CA."""
+    lease = leased(node)
+    node.kill_service()
+    node.kill_keycloak()
+    node.up()
+    node.wait_ready(1)
+    seen = reach_probe.look(
+        lease["endpoints"]["discovery"], lease["issuer"], lease["tls"]["ca_file"]
+    )
+    assert seen["trouble"] == "", seen
+    assert Path(lease["tls"]["ca_file"]).read_text() == lease["tls"]["ca_pem"]
+    released(node)
+
+
+def test_doctor_tells_a_name_that_containers_do_not_resolve(
+    engine: Engine, overlay_network: str
+) -> None:
+    """With a name of its own the server needs a host entry: without one doctor names it, with the
+    one of the lease all is well. The service itself needs none."""
+    with installed(engine, f'mode = "node"\nname = "{NAME}"\n') as made:
+        lease = leased(made)
+        assert lease["issuer"].startswith(f"https://{NAME}:")
+        assert list(lease["hosts"]) == [NAME]
+        done = made.run("doctor", "reach", "--network", overlay_network, "-o", "json", check=False)
+        assert done.returncode == 1
+        assert list(findings(done)) == ["resolves"]
+        assert lease["hosts"][NAME] in json.loads(done.stdout)["checks"][0]["remedy"]
+        done = made.run("doctor", "reach", "--network", overlay_network, "--hosts", "-o", "json")
+        assert findings(done)["issuer"][0] == "ok"
+        released(made)
+
+
+def test_doctor_tells_a_certificate_and_an_issuer_that_are_not_ours(
+    engine: Engine, node: Installation, installation: Installation, tmp_path: Path
+) -> None:
+    """Mode front: a proxy whose CA nobody was told of, then one that leads to another server; put
+    right, the issuer is the proxy's URL everywhere."""
+    address = str(node.json("status")["reach"]["address"])
+    upstream = free_port()
+    with front(tmp_path / "front", (address, upstream), address=address) as proxy:
+        reach = (
+            f'mode = "front"\naddress = "{address}"\npublic_url = "{proxy.url}"\n'
+            f'trusted_proxies = ["{address}"]\n[keycloak]\nhttp_port = {upstream}\n'
+        )
+        with installed(engine, reach) as made:
+            done = made.run("doctor", "reach", "-o", "json", check=False)
+            assert done.returncode == 1
+            assert findings(done)["trusted"][0] == "fail"
+
+            made.run("down")
+            config = made.folder / "config" / "warminfra" / "config.toml"
+            told = config.read_text()
+            config.write_text(told.replace("[reach]\n", f'[reach]\nca_file = "{proxy.ca_file}"\n'))
+            made.up()
+            made.wait_ready(1)
+            assert findings(made.run("doctor", "reach", "-o", "json"))["issuer"][0] == "ok"
+            lease = leased(made)
+            assert lease["issuer"].startswith(f"{proxy.url}/realms/")
+            assert lease["tls"]["ca_pem"] == proxy.ca_file.read_text()
+            seen = reach_probe.look(
+                lease["endpoints"]["discovery"], lease["issuer"], lease["tls"]["ca_file"]
+            )
+            assert seen["trouble"] == "", seen
+            released(made)
+
+            (other,) = installation.json("status")["instances"]
+            proxy.upstream = ("127.0.0.1", int(other["url"].rsplit(":", 1)[1]))
+            done = made.run("doctor", "reach", "-o", "json", check=False)
+            assert done.returncode == 1
+            assert findings(done)["issuer"] == ("fail", f"{other['url']}/realms/master")
+
+
+def test_doctor_in_mode_host_says_so(installation: Installation) -> None:
+    """On loopback there is nothing to look for from a container, and no lease has a CA."""
+    done = installation.run("doctor", "reach", check=False)
+    assert done.returncode == 1
+    assert "reach.mode" in done.stdout
+
+
+def test_doctor_without_engine_or_network_says_so(node: Installation) -> None:
+    """No engine, no such network: one line each, with the exit code of its kind."""
+    away = "unix:///nonexistent/docker.sock"
+    done = node.run("--set", f"engine.host={away}", "doctor", "reach", check=False)
+    assert done.returncode == 69
+    assert away in done.stderr
+    done = node.run("doctor", "reach", "--network", "no-such-network", check=False)
+    assert done.returncode == 66
+    assert "no-such-network" in done.stderr
+    wait_until(lambda: not leftovers(node), 10, "throwaway containers to be gone")
+
+
+def leftovers(node: Installation) -> str:
+    host = load(environ=node.env, cwd=node.folder).settings.engine.host
+    command = ["docker", "--host", host, "ps", "-aq", "--filter", "label=warminfra.throwaway"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
