@@ -72,6 +72,7 @@ def test_a_server_of_ones_own_by_the_same_lease(alone: Installation, warm: Insta
     with pytest.raises(httpx.TransportError):
         httpx.get(document["endpoints"]["discovery"])
     assert folders(alone) == 1, "more than the parked one's data"
+    assert alone.up() < 5.0, "with the warm one parked a lease is possible all the same"
     assert "dedicated" not in [row["kind"] for row in alone.json("status")["instances"]]
 
 

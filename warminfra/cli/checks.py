@@ -163,7 +163,7 @@ def service(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("ok", "service", f"version {found['version']}, pid {found['pid']}")
     for row in found["instances"]:
-        level = "ok" if row["state"] == "ready" else "warn"
+        level = "ok" if row["state"] in ("ready", "parked") else "warn"
         doing = f"{row['id']} {row['state']}" + (f": {row['note']}" if row["note"] else "")
         remedy = "" if level == "ok" else "wait, or see the service's log"
         yield Finding(level, "provider", f"{doing} {row['url']}".rstrip(), remedy)

@@ -53,7 +53,7 @@ def up(
         return
     urls = ", ".join(str(row["url"]) for row in status["instances"] if row["url"])
     how = "started" if started else "was running"
-    emit(f"warminfra is ready ({how}, pid {status['pid']}): {urls or 'no instance yet'}")
+    emit(f"warminfra is ready ({how}, pid {status['pid']}): {urls or 'no server runs now'}")
 
 
 def down(

@@ -176,7 +176,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
     def livez() -> JsonObject:
         return {"live": True}
 
-    @app.get("/readyz", summary="An instance is up and reconciled")
+    @app.get("/readyz", summary="A lease is possible")
     def readyz() -> JsonObject:
         if not views.ready(parts):
             raise Unreachable(parts.fleet.trouble(), hint="wait, or see `warminfra status`")

@@ -212,8 +212,10 @@ def _reach(parts: Parts) -> JsonObject:
 
 
 def ready(parts: Parts) -> bool:
-    """Say whether an instance is up and reconciled."""
-    return any(row.state is InstanceState.READY for row in parts.ledger.instances.current())
+    """Say whether a lease is possible: an instance is up and reconciled, or one is parked because
+    whoever asks gets a server of one's own."""
+    possible = (InstanceState.READY, InstanceState.PARKED)
+    return any(row.state in possible for row in parts.ledger.instances.current())
 
 
 def _warnings(parts: Parts) -> list[str]:
