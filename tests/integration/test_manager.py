@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.stateful.installation import POOL_MAX, TEMPLATE, Installation
+from tests.stateful.installation import POOL_MAX, SETTINGS, TEMPLATE, Installation
 from warminfra.core import errors
-from warminfra.core.ids import VerdictId, mint_tenant_id
+from warminfra.core.ids import TenantId, VerdictId, mint_tenant_id
 from warminfra.core.models import Granted, LeaseRequest, ProcessRef, Recipe, Verdict, Waiting
-from warminfra.core.states import InstanceState, LeaseState, TenantState
+from warminfra.core.states import InstanceKind, InstanceState, LeaseState, TenantState
 from warminfra.core.template import ClientSpec
 from warminfra.leasing.handle import handle_of
 from warminfra.leasing.settings import QUARANTINE_AFTER, TICKET_PATIENCE
@@ -37,6 +38,22 @@ def grant(world: Installation, request: LeaseRequest | None = None) -> Granted:
     answer = world.manager.acquire(request or LeaseRequest("app", KEY))
     assert isinstance(answer, Granted)
     return answer
+
+
+def grant_soon(world: Installation, key: str) -> Granted:
+    """Ask until there is a lease, and let the workers work in between."""
+    for _ in range(50):
+        answer = world.manager.acquire(LeaseRequest("app", key))
+        if isinstance(answer, Granted):
+            return answer
+        world.step()
+    raise AssertionError(f"no lease: {answer.reason}")
+
+
+def held(world: Installation) -> tuple[TenantId, str]:
+    """Return id and handle of the only lease."""
+    (lease,) = world.ledger.leases.active()
+    return lease.id, handle_of(lease.id, world.manager.seal).reveal()
 
 
 def test_the_same_key_is_the_same_lease(world: Installation) -> None:
@@ -243,6 +260,46 @@ def test_an_instance_is_replaced_after_so_many_tenants(
     assert first.state is InstanceState.DRAINING
     assert first.id in [worker.instance for worker in world.fleet.finished()]
     world.ledger.close()
+
+
+def test_the_least_loaded_instance_makes_the_next(migrated_ledger: Path, tmp_path: Path) -> None:
+    """Of two warm instances each gets its share."""
+    world = Installation(migrated_ledger, tmp_path, settings=replace(SETTINGS, warm=2))
+    for _ in range(3):
+        world.step()
+    granted = [grant_soon(world, f"{KEY}{number}") for number in range(6)]
+    loads = Counter(one.tenant.instance for one in granted)
+    assert sorted(loads.values()) == [3, 3]
+    world.ledger.close()
+
+
+def test_a_warm_instance_is_parked_while_nobody_may_use_it(world: Installation) -> None:
+    """Its process ends, its data stays; whoever may share finds it back. Somebody who needs the
+    memory has it at once."""
+    world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
+    world.settle()
+    (warm,) = (r for r in world.ledger.instances.current() if r.kind is InstanceKind.WARM)
+    assert warm.state is InstanceState.READY, "not at once"
+    world.clock.advance(SETTINGS.park_after)
+    world.settle()
+    assert world.ledger.instances.get(warm.id) == replace(
+        warm, state=InstanceState.PARKED, note="stopped to save memory: nobody can use it now"
+    )
+    assert not world.server.up
+    world.restart()
+    world.settle()
+    assert not world.server.up, "a new service starts it"
+    world.ledger.sharing.lift(world.clock.wall())
+    world.settle()
+    assert world.server.up
+    assert grant(world).tenant.instance == warm.id
+    world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
+    world.manager.release(*held(world))
+    world.settle()
+    requests = [f"{KEY} own {number}" for number in range(4)]
+    for key in requests:
+        grant_soon(world, key)
+    assert not world.server.up, "four of one's own fit only without the warm one"
 
 
 def test_a_reboot_ends_bound_leases_and_counts_the_others_in_wall_time(

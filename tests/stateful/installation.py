@@ -141,8 +141,14 @@ class Installation:
     stacks_class = StackKeeper
     dedicated_class = DedicatedWorker
 
-    def __init__(self, empty_ledger: Path, folder: Path, seed: int = 0) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        empty_ledger: Path,
+        folder: Path,
+        seed: int = 0,
+        settings: LeasingSettings = SETTINGS,
+    ) -> None:
+        self.folder, self.settings = folder, settings
         self.path = folder / "ledger.db"
         shutil.copy(empty_ledger, self.path)
         self.clock = ManualClock()
@@ -151,7 +157,7 @@ class Installation:
         self.processes = FakeProcesses()
         self.server = FakeServer(self.clock)
         self.own: dict[InstanceId, FakeServer] = {}
-        """The servers that are one lease's own."""
+        """The servers of all instances but the first warm one."""
         self.kinds: dict[InstanceId, InstanceKind] = {}
         self.swarm = FakeSwarm(self.clock)
         self.swarm.deploy(FOREIGN)
@@ -194,7 +200,10 @@ class Installation:
         raise AssertionError("the installation does not come to rest")
 
     def server_of(self, instance: InstanceId) -> FakeServer:
-        """Return the server that a dedicated instance is."""
+        """Return the server that an instance is: the first warm one's is `server`."""
+        warm = [one for one, kind in self.kinds.items() if kind is InstanceKind.WARM]
+        if instance in warm[:1]:
+            return self.server
         return self.own.setdefault(instance, FakeServer(self.clock))
 
     def realms(self) -> set[TenantId]:
@@ -221,15 +230,15 @@ class Installation:
         self.demand = Demand(clock, ledger.tickets)
         self.demand.resume()
         builder = Builder(ledger, clock, self.entropy, self.id)
-        teardown = self.teardown_class(ledger, clock, self.entropy, SETTINGS)
-        pool = Pool(ledger, clock, SETTINGS, gate)
-        room = Room(ledger, SETTINGS, self.demand, pool.shared)
-        sweeper = Sweeper(ledger, clock, SETTINGS)
+        teardown = self.teardown_class(ledger, clock, self.entropy, self.settings)
+        pool = Pool(ledger, clock, self.settings, gate)
+        room = Room(ledger, self.settings, self.demand, pool.shared)
+        sweeper = Sweeper(ledger, clock, self.settings)
         watch = Watch(ledger, clock)
 
         def new_worker(instance: InstanceId, kind: InstanceKind) -> Worker:
             self.kinds[instance] = kind
-            server = self.server if kind is InstanceKind.WARM else self.server_of(instance)
+            server = self.server_of(instance)
 
             def connect(running: RunningInstance) -> Provider:
                 return FakeProvider(server, self.id, self.faults)
@@ -243,19 +252,19 @@ class Installation:
                 "builder": builder,
                 "sweeper": sweeper,
                 "demand": self.demand,
-                "settings": SETTINGS,
+                "settings": self.settings,
             }
             if kind is InstanceKind.DEDICATED:
                 return self.dedicated_class(**common, spare=room.spare)
             return WarmWorker(**common, teardown=teardown, pool=pool, watch=watch)
 
-        self.fleet = Fleet("fake", ledger, clock, self.entropy, SETTINGS, room, new_worker)
+        self.fleet = Fleet("fake", ledger, clock, self.entropy, self.settings, room, new_worker)
         engine = FakeStacks(self.swarm, self.faults)
-        self.stacks = self.stacks_class(ledger, clock, self.entropy, SETTINGS, engine)
+        self.stacks = self.stacks_class(ledger, clock, self.entropy, self.settings, engine)
         self.manager = self.manager_class(
             ledger,
             clock,
-            SETTINGS,
+            self.settings,
             gate,
             self.fleet,
             self.demand,
@@ -263,7 +272,7 @@ class Installation:
             self.folder,
             self.stacks,
         )
-        self.reaper = Reaper(ledger, clock, self.processes, SETTINGS)
+        self.reaper = Reaper(ledger, clock, self.processes, self.settings)
         self.manager.unreserve()
         ledger.tenants.hurry()
         ledger.stacks.hurry()
