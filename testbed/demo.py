@@ -1,9 +1,9 @@
 """`make demo`: the main job, seen from outside, and what it saved.
 
 A service is started and a lease taken: nothing is proven yet, so it is a dedicated server. An audit
-(profile smoke) opens the gate, and the same command leases a tenant of the shared one. Each time a real
-relying party logs in and out, and the tenant is given back and looked for. Beside both, in the same
-run: a Keycloak as each run starts it today, cold, with the same realm and the same login.
+(profile smoke) opens the gate, and the same command leases a tenant of the shared one. Each time a
+real relying party logs in and out, and the tenant is given back and looked for. Beside both, in the
+same run: a Keycloak as each run starts it today, cold, with the same realm and the same login.
 """
 
 from __future__ import annotations
