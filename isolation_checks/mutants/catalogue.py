@@ -188,11 +188,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("M36", "reaper on a skewed clock", "X16", service.skewed_reaper),
     Mutant(
         *("M37", "a setting of the server follows the lease", "X11"),
-        settings.with_each_tenant(settings.names_the_server, settings.forgets_the_name),
+        keycloak.with_each_tenant(settings.names_the_server, settings.forgets_the_name),
     ),
     Mutant(
         *("M38", "a tenant's pages show another's text", "X12"),
-        settings.with_each_tenant(settings.takes_over_texts),
+        keycloak.with_each_tenant(settings.takes_over_texts),
     ),
     Mutant(
         *("M39", "failed logins counted by address", "X9"), wire.spoiled(wire.counts_by_address)
@@ -205,11 +205,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("M41", "an environment placeholder is resolved", "X13", wire.resolving),
     Mutant(
         *("M42", "every logout is told to one address", "X13"),
-        settings.with_each_tenant(settings.tells_the_sink),
+        keycloak.with_each_tenant(settings.tells_the_sink),
     ),
     Mutant(
         *("M43", "every mail goes to one server", "X13"),
-        settings.with_each_tenant(settings.mails_to_the_sink),
+        keycloak.with_each_tenant(settings.mails_to_the_sink),
     ),
     Mutant(
         *("M44", "A's handle works on B's lease", "X16"),

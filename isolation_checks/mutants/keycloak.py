@@ -42,10 +42,13 @@ def auditor(scratch: Scratch) -> Iterator[AdminConnection]:
         yield connection
 
 
-def after_create(
-    spoil: Callable[[AdminConnection, TenantPlan], None],
+Spoil = Callable[[Scratch, AdminConnection, TenantPlan], None]
+
+
+def with_each_tenant(
+    spoil: Spoil, clean: Callable[[AdminConnection], None] = lambda _: None
 ) -> Callable[[Scratch], AbstractContextManager[None]]:
-    """Plant something that is done to every tenant once it is made."""
+    """Plant something that is set with every tenant, and cleaned in the end."""
 
     @contextmanager
     def planted(scratch: Scratch) -> Iterator[None]:
@@ -54,7 +57,7 @@ def after_create(
             class Spoiler(Decorator):
                 def create_tenant(self, plan: TenantPlan) -> TenantFacts:
                     facts = self.real.create_tenant(plan)
-                    spoil(admin, plan)
+                    spoil(scratch, admin, plan)
                     return facts
 
             scratch.plant.mutate = Spoiler
@@ -62,8 +65,16 @@ def after_create(
                 yield
             finally:
                 scratch.plant.clear()
+                clean(admin)
 
     return planted
+
+
+def after_create(
+    spoil: Callable[[AdminConnection, TenantPlan], None],
+) -> Callable[[Scratch], AbstractContextManager[None]]:
+    """Plant something that is done to every tenant once it is made."""
+    return with_each_tenant(lambda _, admin, plan: spoil(admin, plan))
 
 
 def same_key() -> Callable[[AdminConnection, TenantPlan], None]:

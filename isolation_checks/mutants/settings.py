@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from keycloak.urls_patterns import (
@@ -13,38 +11,10 @@ from keycloak.urls_patterns import (
     URL_ADMIN_USERS,
 )
 
-from isolation_checks.mutants.base import Decorator
-from isolation_checks.mutants.keycloak import MASTER, auditor
+from isolation_checks.mutants.keycloak import MASTER
 from isolation_checks.scratch import Scratch
-from warminfra.core.models import TenantFacts, TenantPlan
+from warminfra.core.models import TenantPlan
 from warminfra_keycloak.connection import AdminConnection
-
-Spoil = Callable[[Scratch, AdminConnection, TenantPlan], None]
-
-
-def with_each_tenant(
-    spoil: Spoil, clean: Callable[[AdminConnection], None] = lambda _: None
-) -> Callable[[Scratch], AbstractContextManager[None]]:
-    """Plant something that is set with every tenant, and cleaned in the end."""
-
-    @contextmanager
-    def planted(scratch: Scratch) -> Iterator[None]:
-        with auditor(scratch) as admin:
-
-            class Spoiler(Decorator):
-                def create_tenant(self, plan: TenantPlan) -> TenantFacts:
-                    facts = self.real.create_tenant(plan)
-                    spoil(scratch, admin, plan)
-                    return facts
-
-            scratch.plant.mutate = Spoiler
-            try:
-                yield
-            finally:
-                scratch.plant.clear()
-                clean(admin)
-
-    return planted
 
 
 def names_the_server(_: Scratch, admin: AdminConnection, plan: TenantPlan) -> None:
