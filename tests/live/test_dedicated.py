@@ -141,6 +141,7 @@ def test_the_fourth_waits_for_memory(live_cache: Path) -> None:
         )
         assert refused.returncode == 75, refused.stderr
         assert "no memory for another server of one's own: 3 in use" in refused.stderr
+        assert "(place 1 in the queue)" in refused.stderr
         waiting = installation.start(
             ["lease", "--recipe", "lasuite-docs", "--reveal", "-o", "json"],
             stdout=subprocess.PIPE,

@@ -65,7 +65,7 @@ def test_waiting_repeats_the_key_through_lost_replies(client: Client, service: F
     assert client.acquire("docs", wait=30, on_wait=told.append)["id"] == LEASE
     wishes = [wish for _, _, wish, _ in service.asked(*ACQUIRE)]
     assert all(wish == wishes[0] for wish in wishes)
-    assert told[0] == "the pool is empty"
+    assert told[0] == "the pool is empty (place 1 in the queue)"
     assert "hung up" in told[1]
 
 

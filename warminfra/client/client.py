@@ -128,7 +128,7 @@ class Client:
                     raise _problem(answer)
                 heard = True
                 advised = answer.body.get("retry_after_s")
-                reason = str(answer.body.get("reason") or answer.body.get("detail") or "no reason")
+                reason = _why(answer.body)
             except OutcomeUnknown as error:
                 heard = True
                 reason = error.message
@@ -294,6 +294,13 @@ class Client:
         if answer.status >= 400:
             raise _problem(answer)
         return answer.body
+
+
+def _why(body: JsonObject) -> str:
+    """Return why there is no lease yet, and the place in the queue if there is one."""
+    reason = str(body.get("reason") or body.get("detail") or "no reason")
+    place = body.get("place")
+    return f"{reason} (place {place} in the queue)" if place else reason
 
 
 def _lease(lease: str, *rest: str) -> str:
