@@ -186,10 +186,6 @@ class LeaseManager:
                 self._release(lease, "released with its run")
         return [self._known(lease.id) for lease in mine]
 
-    def handle(self, lease_id: TenantId) -> str:
-        """Return the lease's handle, for whoever has proven by other means that it is theirs."""
-        return handle_of(lease_id, self.seal).reveal()
-
     def whereabouts(self, lease_id: TenantId, handle: str) -> tuple[Lease, Tenant]:
         """Return lease and tenant in whatever state: how far its teardown is."""
         check_handle(lease_id, handle, self.seal)

@@ -132,8 +132,9 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
     def release_run(body: RunBody) -> JsonObject:
         ended = manager.release_run(body.run, body.key, held=body.held)
         states = [
-            views.lease_state(parts, *manager.whereabouts(lease.id, manager.handle(lease.id)))
+            views.lease_state(parts, lease, tenant)
             for lease in ended
+            if (tenant := parts.ledger.tenants.get(lease.id)) is not None
         ]
         return {"schema": "warminfra.run-release/v1", "run": body.run, "leases": states}
 

@@ -55,6 +55,9 @@ class _LedgerCollector(Collector):
         waiting = GaugeMetricFamily("warminfra_waiting_requests", "Requests that wait for a lease")
         waiting.add_metric([], self._parts.manager.demand.waiting())
         yield waiting
+        held = GaugeMetricFamily("warminfra_held_leases", "Leases that are kept for a look")
+        held.add_metric([], len(self._parts.manager.holds.held()))
+        yield held
         quarantine = GaugeMetricFamily(
             "warminfra_quarantined_tenants", "Tenants whose teardown has failed six times or more"
         )
