@@ -57,11 +57,11 @@ def test_a_run_is_released_by_its_key_and_nothing_else_is(world: Installation) -
     """All slots of the run end, other runs of the same key and other keys of the run live on."""
     mine = [grant(world, "7", "a"), grant(world, "7", "b")]
     kept = [grant(world, "8", "a"), grant(world, "7", "a", OTHER_KEY)]
-    ended = world.manager.release_run("7", KEY)
+    ended = world.manager.runs.release("7", KEY)
     assert {lease.id for lease in ended} == {one.lease.id for one in mine}
     assert {lease.state for lease in ended} == {LeaseState.RELEASED}
     assert {lease.id for lease in world.ledger.leases.active()} == {one.lease.id for one in kept}
-    again = world.manager.release_run("7", KEY)
+    again = world.manager.runs.release("7", KEY)
     assert [lease.id for lease in again] == [lease.id for lease in ended]
 
 
@@ -69,24 +69,24 @@ def test_a_wrong_key_ends_nothing(world: Installation) -> None:
     """77 for a run that has leases under other keys; a run without leases has nothing to end."""
     grant(world, "7", "a")
     with pytest.raises(errors.NotAllowed, match="'7'"):
-        world.manager.release_run("7", OTHER_KEY)
+        world.manager.runs.release("7", OTHER_KEY)
     assert world.ledger.leases.counts()[LeaseState.ACTIVE] == 1
-    assert world.manager.release_run("no such run", KEY) == []
+    assert world.manager.runs.release("no such run", KEY) == []
 
 
 def test_a_lease_may_have_a_key_of_its_own_beside_the_runs(world: Installation) -> None:
     """What draws a key for each request still ends with its run."""
     granted = grant(world, "7", key=OTHER_KEY, run_key=KEY)
-    assert [lease.id for lease in world.manager.release_run("7", KEY)] == [granted.lease.id]
+    assert [lease.id for lease in world.manager.runs.release("7", KEY)] == [granted.lease.id]
 
 
 def test_held_leases_of_a_run_stay_unless_they_are_meant(world: Installation) -> None:
     """The clean-up at the end of a pipeline does not take away what its failure left to look at."""
     held, other = grant(world, "7", "a"), grant(world, "7", "b")
     world.manager.hold(held.lease.id, held.handle.reveal(), 100.0)
-    states = {lease.id: lease.state for lease in world.manager.release_run("7", KEY)}
+    states = {lease.id: lease.state for lease in world.manager.runs.release("7", KEY)}
     assert states == {held.lease.id: LeaseState.ACTIVE, other.lease.id: LeaseState.RELEASED}
-    ended = world.manager.release_run("7", KEY, held=True)
+    ended = world.manager.runs.release("7", KEY, held=True)
     assert {lease.state for lease in ended} == {LeaseState.RELEASED}
 
 

@@ -237,6 +237,10 @@ class Lease:
     held_memory: int = 0
     """Bytes that the hold counts for."""
 
+    def is_held(self, now: datetime) -> bool:
+        """Say whether it is kept for a look at that time."""
+        return self.held_until is not None and self.held_until > now
+
 
 @dataclass(frozen=True, slots=True)
 class OwnedStack:

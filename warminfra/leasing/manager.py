@@ -7,7 +7,6 @@ exists only with a tenant in hand; `acquire` either grants one at once or says w
 from __future__ import annotations
 
 import difflib
-import hmac
 import shutil
 import time
 from collections.abc import Mapping
@@ -19,7 +18,6 @@ from warminfra.core.clock import Clock
 from warminfra.core.errors import (
     Conflict,
     LeaseLost,
-    NotAllowed,
     NotFound,
     SharingRefused,
     StorageFull,
@@ -48,6 +46,7 @@ from warminfra.leasing.demand import LATEST, Demand
 from warminfra.leasing.fleet import Fleet
 from warminfra.leasing.handle import check_handle, handle_of, hash_request, hash_run
 from warminfra.leasing.holds import HoldKeeper
+from warminfra.leasing.runs import RunKeeper
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sharing import Gate
 from warminfra.leasing.stacks import LOOK_AGAIN, StackKeeper, taken
@@ -151,6 +150,11 @@ class LeaseManager:
         """Return who knows what is held."""
         return HoldKeeper(self.ledger, self.clock, self.settings, self.stacks)
 
+    @property
+    def runs(self) -> RunKeeper:
+        """Return who ends whole runs."""
+        return RunKeeper(self.ledger, self.clock, self.seal, self.bell)
+
     def hold(self, lease_id: TenantId, handle: str, seconds: float) -> Lease:
         """Keep the lease for a look, its holder living or not. Raises as `HoldKeeper.hold`."""
         return self.holds.hold(self._held(lease_id, handle), seconds)
@@ -162,29 +166,12 @@ class LeaseManager:
         """
         check_handle(lease_id, handle, self.seal)
         lease = self._known(lease_id)
-        if unless_held and self._is_held(lease):
+        now = self.clock.wall()
+        if unless_held and lease.is_held(now):
             return lease
-        self._release(lease, "released by its holder")
+        self.ledger.leases.end(lease_id, LeaseState.RELEASED, "released by its holder", now)
+        self.bell.ring()
         return self._known(lease_id)
-
-    def release_run(self, run: str, key: str, *, held: bool = False) -> list[Lease]:
-        """End all leases of a run that were made with its key, with `held` those that are held too.
-
-        Returns them, ended before or now; twice is fine, and a run without any lease has none.
-        Raises `NotAllowed` if there are leases of that run, but none with that key.
-        """
-        every = self.ledger.leases.of_run(run)
-        run_key = hash_run(key, run, self.seal)
-        mine = [lease for lease in every if hmac.compare_digest(lease.run_key, run_key)]
-        if every and not mine:
-            raise NotAllowed(
-                f"run {run!r} has {len(every)} leases, none of them with the key given",
-                hint="set WARMINFRA_KEY as it was when they were taken",
-            )
-        for lease in mine:
-            if held or not self._is_held(lease):
-                self._release(lease, "released with its run")
-        return [self._known(lease.id) for lease in mine]
 
     def whereabouts(self, lease_id: TenantId, handle: str) -> tuple[Lease, Tenant]:
         """Return lease and tenant in whatever state: how far its teardown is."""
@@ -317,10 +304,6 @@ class LeaseManager:
             raise self._lost(self._known(lease.id))
         return replace(granted, lease=replace(lease, domain=domain))
 
-    def _release(self, lease: Lease, why: str) -> None:
-        self.ledger.leases.end(lease.id, LeaseState.RELEASED, why, self.clock.wall())
-        self.bell.ring()
-
     def _take_back(self, lease: Lease, why: str) -> None:
         """A lease that is not whole never reaches its holder: nothing half done."""
         self.ledger.leases.end(
@@ -333,9 +316,6 @@ class LeaseManager:
         self.bell.ring()
 
     # ------------------------------------------------------------ checks
-
-    def _is_held(self, lease: Lease) -> bool:
-        return lease.held_until is not None and lease.held_until > self.clock.wall()
 
     def _ttl(self, ttl: float) -> float:
         if ttl == 0:

@@ -130,7 +130,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
 
     @app.post("/v1/runs/release", status_code=202, summary="Give back all leases of a run")
     def release_run(body: RunBody) -> JsonObject:
-        ended = manager.release_run(body.run, body.key, held=body.held)
+        ended = manager.runs.release(body.run, body.key, held=body.held)
         states = [
             views.lease_state(parts, lease, tenant)
             for lease in ended
