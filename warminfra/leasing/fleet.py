@@ -130,7 +130,7 @@ class Fleet:
     # ------------------------------------------------------------ dedicated
 
     def _tend_dedicated(self, staying: Sequence[Instance]) -> None:
-        if not self.settings.dedicated:
+        if self.settings.no_dedicated:
             return
         free = [row for row in staying if not row.made]
         waiting = self.room.waiting()

@@ -85,8 +85,8 @@ class Room:
 
     def never(self) -> str:
         """Return why a dedicated instance can never be had here, "" if it can."""
-        if not self.settings.dedicated:
-            return "an external server cannot be had for one lease alone"
+        if self.settings.no_dedicated:
+            return self.settings.no_dedicated
         if not self.fits(InstanceKind.DEDICATED, ()):
             cost = self._cost(InstanceKind.DEDICATED)
             return (

@@ -40,8 +40,8 @@ class LeasingSettings:
     """Bytes that a warm instance counts with."""
     dedicated_memory: int = 0
     """Bytes that a dedicated instance counts with."""
-    dedicated: bool = True
-    """Whether servers of one's own can be had here at all."""
+    no_dedicated: str = ""
+    """Why no servers of one's own can be had here at all; empty if they can."""
     spares: int = 0
     """Dedicated instances kept ready, with a tenant, for the next who needs one."""
     park_after: float = math.inf

@@ -256,7 +256,7 @@ def leasing_settings(settings: Settings) -> LeasingSettings:
         memory=settings.instances.memory or psutil.virtual_memory().total // 2,
         warm_memory=0 if keycloak.url else keycloak.memory_limit,
         dedicated_memory=keycloak.dedicated_memory_limit,
-        dedicated=not keycloak.url,
+        no_dedicated=_no_dedicated(settings),
         spares=settings.instances.spares,
         park_after=settings.instances.park_after.total_seconds() or math.inf,
         disk_reserve=settings.service.disk_reserve,
@@ -265,6 +265,14 @@ def leasing_settings(settings: Settings) -> LeasingSettings:
         hold_longest=settings.hold.max_time.total_seconds(),
         refill_pause=REFILL_PAUSE,
     )
+
+
+def _no_dedicated(settings: Settings) -> str:
+    if settings.keycloak.url:
+        return "an external server cannot be had for one lease alone"
+    if settings.reach.mode == "front":
+        return "there is one server behind the front that reach.public_url names"
+    return ""
 
 
 def _policy(settings: Settings) -> SharingPolicy:
