@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.stateful.installation import POOL_MAX, TEMPLATE, Installation
-from warminfra.core.models import Granted, LeaseRequest, Waiting
+from warminfra.core.errors import ProviderRefused
+from warminfra.core.models import Granted, LeaseRequest, TenantPlan, Waiting
 from warminfra.core.states import InstanceKind, InstanceState, TenantState
 from warminfra.leasing.warm import BACKLOG
+from warminfra.testing.fake_provider import FakeServer
 
 REQUEST = LeaseRequest("app", "0123456789abcdef")
 
@@ -112,3 +114,21 @@ def test_requests_without_end_do_not_starve_teardown(world: Installation) -> Non
         world.step()
         assert world.ledger.tenants.counts()[TenantState.RETIRING] <= BACKLOG + 2
     assert sum(served) > 5 * BACKLOG
+
+
+def test_who_waits_is_told_what_the_server_refused(
+    world: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant that cannot be made is no secret of the log."""
+    pool(world, 0)
+    world.settle()
+    world.manager.acquire(REQUEST)
+    monkeypatch.setattr(FakeServer, "create", refuse)
+    world.step()
+    waiting = world.manager.acquire(REQUEST)
+    assert isinstance(waiting, Waiting)
+    assert waiting.reason == "a tenant could not be made: no such flow"
+
+
+def refuse(server: FakeServer, plan: TenantPlan) -> None:
+    raise ProviderRefused("no such flow")

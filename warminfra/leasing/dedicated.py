@@ -80,7 +80,7 @@ class DedicatedWorker(Worker):
         recipe = self.spare()
         if recipe is None:
             return ""
-        return "spare made" if self._make(server, recipe) else "trouble"
+        return "trouble" if self._make(server, recipe) else "spare made"
 
     def _failed(self, error: WarminfraError) -> None:
         """Put the next attempt off, so that what cannot be removed shows as quarantine."""

@@ -37,6 +37,8 @@ class Ticket:
     asked: float
     claimed: bool = False
     """Whether a worker makes its tenant now."""
+    trouble: str = ""
+    """Why its tenant could not be made when that was tried last."""
 
 
 def _spent() -> dict[InstanceKind, deque[float]]:
@@ -107,10 +109,16 @@ class Demand:
                     return ticket
         return None
 
-    def unclaim(self, ticket: Ticket) -> None:
-        """Let anybody serve it again: it was served, or could not be."""
+    def unclaim(self, ticket: Ticket, trouble: str = "") -> None:
+        """Let anybody serve it again: it was served, or could not be for a reason."""
         with self._lock:
-            ticket.claimed = False
+            ticket.claimed, ticket.trouble = False, trouble
+
+    def trouble(self, key_hash: str) -> str:
+        """Return why the request's tenant could not be made when that was tried last, or ""."""
+        with self._lock:
+            ticket = self._tickets.get(key_hash)
+            return ticket.trouble if ticket else ""
 
     def unserved(self, kind: InstanceKind, served: Container[str]) -> list[Ticket]:
         """Return the tickets that are not in `served`, first come first."""

@@ -268,7 +268,7 @@ class LeaseManager:
             )
         place, again = self.demand.ask(key_hash, request.recipe, kind)
         self.bell.ring()
-        trouble = self.fleet.trouble(kind)
+        trouble = self.demand.trouble(key_hash) or self.fleet.trouble(kind)
         reason = trouble or "no tenant is ready; one is being made"
         return Waiting(reason, place, LATEST if trouble else again)
 

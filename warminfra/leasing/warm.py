@@ -97,7 +97,7 @@ class WarmWorker(Worker):
         recipe = self.pool.wanting(server)
         if recipe is None:
             return ""
-        return "refilled" if self._make(server, recipe) else "trouble"
+        return "trouble" if self._make(server, recipe) else "refilled"
 
     def _sweep(self, server: Server) -> str:
         if self.clock.boot() < self._next_sweep:

@@ -180,15 +180,15 @@ class Worker(ABC):
 
     # ------------------------------------------------------------ pieces
 
-    def _make(self, server: Server, recipe: Recipe, reserved_for: str = "") -> bool:
-        """Make a tenant; False if that failed for now. Raises `StorageFull`."""
+    def _make(self, server: Server, recipe: Recipe, reserved_for: str = "") -> str:
+        """Make a tenant; return why that failed for now, or "". Raises `StorageFull`."""
         try:
             self.builder.make(server, recipe, reserved_for)
         except WarminfraError as error:
             self._could_not_make(error)
-            return False
+            return f"a tenant could not be made: {error.message}"
         self._last_answer = self.clock.boot()
-        return True
+        return ""
 
     def _make_for(self, server: Server, ticket: Ticket, begun: float) -> str:
         """Make the tenant that a request waits for; the work for it began at `begun`."""
@@ -196,11 +196,13 @@ class Worker(ABC):
         if recipe is None:
             self.demand.done(ticket.key_hash)
             return "unenrolled"
+        trouble = ""
         try:
-            if not self._make(server, recipe, ticket.key_hash):
-                return "trouble"
+            trouble = self._make(server, recipe, ticket.key_hash)
         finally:
-            self.demand.unclaim(ticket)
+            self.demand.unclaim(ticket, trouble)
+        if trouble:
+            return "trouble"
         self.demand.made(self.kind, self.clock.boot() - begun)
         if not self.demand.waits(ticket.key_hash):
             # It was served otherwise, or went away, meanwhile: then the tenant is for anybody.

@@ -40,7 +40,10 @@ NETWORK = "reach-net"
 @contextmanager
 def installed(engine: Engine, reach: str) -> Iterator[Installation]:
     """A service with a warm Keycloak that is reached so, the docs recipe enrolled."""
-    config = f'[engine]\nhost = "{engine.host}"\n[pool]\nmin = 1\nmax = 2\n[reach]\n{reach}'
+    config = (
+        f'[engine]\nhost = "{engine.host}"\n[pool]\nmin = 1\nmax = 2\n'
+        f"[instances]\nspares = 0\n[reach]\n{reach}"
+    )
     with Installation.temporary(config=config) as made:
         made.up()
         made.enroll(LASUITE_DOCS, "--no-images")
@@ -88,20 +91,32 @@ def findings(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str
     return {row["check"]: (row["level"], row["found"]) for row in rows}
 
 
+@contextmanager
+def served(installation: Installation, mode: str) -> Iterator[None]:
+    """Have leases served in that mode meanwhile."""
+    if mode == "dedicated":
+        installation.run("revert", "--why", "for the test")
+    yield
+    if mode == "dedicated":
+        installation.run("lift")
+
+
+@pytest.mark.parametrize("mode", ["shared", "dedicated"])
 def test_a_person_logs_in_and_out_of_a_container_over_https(
-    node: Installation, engine: Engine, docs_images: None, tmp_path: Path
+    node: Installation, engine: Engine, docs_images: None, tmp_path: Path, mode: str
 ) -> None:
     """The app's container and Chromium on the host go to the same URL and trust its certificate;
-    login and logout work with Secure cookies."""
+    login and logout work with Secure cookies; at a server of one's own, too."""
     env_file, overlay = tmp_path / "docs.env", tmp_path / "compose.reach.yml"
     env_file.write_text((LASUITE_DOCS / ".env.sample").read_text())
     stack_port = free_port()
-    with front(tmp_path / "front", ("127.0.0.1", stack_port)) as proxy:
+    with served(node, mode), front(tmp_path / "front", ("127.0.0.1", stack_port)) as proxy:
         domain = f"{proxy.address}:{proxy.port}"
         lease = leased(
             node, "--domain", domain, "--stack", "reach-docs",
             "--app-env", str(env_file), "--overlay", str(overlay),
         )  # fmt: skip
+        assert lease["mode"] == mode
         assert lease["issuer"].startswith("https://")
         text = env_file.read_text()
         env = {
