@@ -26,7 +26,7 @@ from warminfra.core.models import ServerAccess
 from warminfra.core.ports import Progress
 from warminfra.core.reach import LOOPBACK, FindReach, Reach
 from warminfra.core.secret import Secret
-from warminfra_keycloak import takeover
+from warminfra_keycloak import options, takeover
 from warminfra_keycloak.archive import obtain_archive, tree_digest, unpack
 from warminfra_keycloak.java import Java, find_java
 
@@ -36,74 +36,11 @@ KNOWN_DIGESTS = {
 }
 """SHA-256 of the official tar.gz by version."""
 
-_BUILD_OPTIONS = ("--db=dev-file", "--health-enabled=true", "--metrics-enabled=true")
 _BUILD_TIMEOUT = 600.0
 _BUILD_SPACE = 1 << 30
 _HEALTH_TIMEOUT = 2.0
 _LINKED = ("conf", "lib", "providers", "themes", "version.txt")
 _CLASSES = "classes.jsa"
-TLS = "tls"
-"""Folder of a server's certificate and key, in its data."""
-
-_DATABASE = (
-    "jdbc:h2:file:~/h2/keycloakdb"
-    ";NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE;WRITE_DELAY=0;TRACE_LEVEL_FILE=0"
-)
-"""`~` is Java's `user.home`, which we set to the data folder: the server tells the admin of any
-realm the URL of its database (keycloak#51139), which must not be a path of the host. The first two
-options are Keycloak's own defaults for H2, which a full URL replaces. `AUTO_SERVER`, the third,
-would open a port. Without `WRITE_DELAY=0` a kill loses commits that were acknowledged; the
-trace file would hold failed statements with their values."""
-
-_JVM = (
-    "-XX:MetaspaceSize=96M",
-    "-XX:MaxMetaspaceSize=256m",
-    "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",
-    "-Xlog:disable",
-    "-Xlog:all=error:stderr",
-    "-Dfile.encoding=UTF-8",
-    "-Dstdout.encoding=UTF-8",
-    "-Dstderr.encoding=UTF-8",
-    "-Djava.security.egd=file:/dev/urandom",
-    "-Djdk.tls.rejectClientInitiatedRenegotiation=true",
-    "--add-opens=java.base/java.util=ALL-UNNAMED",
-    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
-    "--add-opens=java.base/java.security=ALL-UNNAMED",
-    "--add-opens=java.base/java.lang=ALL-UNNAMED",
-    "--enable-native-access=ALL-UNNAMED",
-    "-Duser.language=en",
-    "-Duser.country=US",
-    "-Dkc.config.built=true",
-    "-Djava.util.concurrent.ForkJoinPool.common.threadFactory="
-    "io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory",
-    "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
-    "-Dpicocli.disable.closures=true",
-    "-Dquarkus-log-max-startup-records=10000",
-)
-"""What `bin/kc.sh` passes. It is not used itself, since it stays the server's parent."""
-
-_LONG_LIVED = ("-XX:+UseG1GC",)
-_SHORT_LIVED = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""Ready in two thirds of the time and smaller; slower under load, which one lease does not make."""
-
-_OPTIONS = (
-    "--optimized",
-    # The default, `ispn`, waits 20 s at a start for each member that was killed before it.
-    "--cache=local",
-    f"--http-management-host={LOOPBACK}",
-    "--http-management-scheme=http",
-    "--log=console",
-    "--log-console-color=false",
-    # Health is asked for many times a second during a start; each "not yet" would be a line.
-    "--log-level=info,io.smallrye.health:warn",
-)
-
-
-_NO_OUTGOING = (
-    # Every call of the server's own HTTP client is sent to a proxy that is not there.
-    "--spi-connections-http-client--default--proxy-mappings=.*;http://127.0.0.1:9",
-)
 
 
 class KeycloakDistribution:
@@ -112,8 +49,8 @@ class KeycloakDistribution:
     `settings` is the `[keycloak]` section: version, sha256, archive, home, java_home, offline,
     heap (bytes, or Java's form such as `512m`), transaction_timeout (seconds), outgoing; and
     short_lived, for a server that is to be ready soon and not to last. `environ` is looked at for
-    `KEYCLOAK_HOME`, `JAVA_HOME`, `PATH` and `HOME`. `reach` tells where its servers
-    listen and what they are called.
+    `KEYCLOAK_HOME`, `JAVA_HOME`, `PATH` and `HOME`. `reach` tells where its servers listen and what
+    they are called.
     """
 
     name = "keycloak"
@@ -135,8 +72,8 @@ class KeycloakDistribution:
         self._java_home = str(settings.get("java_home") or "")
         self._offline = bool(settings.get("offline", False))
         self._heap = str(settings.get("heap") or "512m")
-        self._life = _SHORT_LIVED if settings.get("short_lived") else _LONG_LIVED
-        self._outgoing = () if settings.get("outgoing", True) else _NO_OUTGOING
+        self._life = options.SHORT_LIVED if settings.get("short_lived") else options.LONG_LIVED
+        self._outgoing = () if settings.get("outgoing", True) else options.NO_OUTGOING
         self._transaction_timeout = float(settings.get("transaction_timeout") or 60.0)
         self._sha256 = (
             _expected_digest(self.version, str(settings.get("sha256") or ""))
@@ -173,21 +110,21 @@ class KeycloakDistribution:
     def fingerprint(self) -> Mapping[str, str]:
         """Return digest, version, Java and effective options of a long-lived server; ports, paths
         and sizes left out."""
-        options = "\n".join(
+        told = "\n".join(
             (
-                *_BUILD_OPTIONS,
-                *_JVM,
-                *_LONG_LIVED,
-                *_OPTIONS,
+                *options.BUILD,
+                *options.JVM,
+                *options.LONG_LIVED,
+                *options.START,
                 *self._outgoing,
-                _DATABASE,
+                options.DATABASE,
                 self._timeout_option,
             )
         )
         return {
             "keycloak.source": self._source,
             "keycloak.version": self.version,
-            "keycloak.options": hashlib.sha256(options.encode()).hexdigest(),
+            "keycloak.options": hashlib.sha256(told.encode()).hexdigest(),
             "database": "dev-file",
             "java.version": self.java.version,
             "java.vendor": self.java.vendor,
@@ -206,7 +143,7 @@ class KeycloakDistribution:
         `StorageFull`.
         """
         key = hashlib.sha256(
-            "\n".join((self._source, self.java.version, self.java.vendor, *_BUILD_OPTIONS)).encode()
+            "\n".join((self._source, self.java.version, self.java.vendor, *options.BUILD)).encode()
         ).hexdigest()[:16]
         builds = cache / "keycloak"
         build = builds / f"{self.version}-{key}"
@@ -255,7 +192,7 @@ class KeycloakDistribution:
         with storage(log), log.open("wb") as out:
             try:
                 done = subprocess.run(
-                    [home / "bin" / "kc.sh", "build", *_BUILD_OPTIONS],
+                    [home / "bin" / "kc.sh", "build", *options.BUILD],
                     env={
                         "PATH": self._environ.get("PATH") or os.defpath,
                         "JAVA_HOME": str(self.java.home),
@@ -311,7 +248,7 @@ class KeycloakDistribution:
             "-Xms64m",
             f"-Xmx{self._heap}",
             sharing,
-            *_JVM,
+            *options.JVM,
             *self._life,
             f"-Djava.io.tmpdir={scratch}",
             f"-Duser.home={data}",
@@ -322,11 +259,11 @@ class KeycloakDistribution:
             str(home / "lib" / "quarkus-run.jar"),
             "io.quarkus.bootstrap.runner.QuarkusEntryPoint",
             "start",
-            *_OPTIONS,
+            *options.START,
             *self._outgoing,
-            *_listening(reach, ports["http"], data),
+            *options.listening(reach, ports["http"], data),
             f"--http-management-port={ports['management']}",
-            f"--db-url={_DATABASE}",
+            f"--db-url={options.DATABASE}",
             self._timeout_option,
         )
         return argv, environment
@@ -368,29 +305,6 @@ class KeycloakDistribution:
     ) -> Mapping[str, Secret]:
         """Re-key master and replace the bootstrap client by maker and looker."""
         return takeover.take_over(access, bootstrap, installation)
-
-
-def _listening(reach: Reach, port: int, data: Path) -> tuple[str, ...]:
-    """Return the options of the server's own port; plain HTTP is off where it speaks TLS."""
-    named = (f"--http-host={reach.address}", f"--hostname={reach.public_url(port)}")
-    if reach.certificates is None:
-        plain = (*named, "--http-enabled=true", f"--http-port={port}")
-        if not reach.front:
-            return plain
-        trusted = ",".join(reach.proxies)
-        return (
-            *plain,
-            f"--proxy-headers={reach.proxy_headers}",
-            f"--proxy-trusted-addresses={trusted}",
-        )
-    pair = reach.certificates.issue(data / TLS)
-    return (
-        *named,
-        "--http-enabled=false",
-        f"--https-port={port}",
-        f"--https-certificate-file={pair.certificate}",
-        f"--https-certificate-key-file={pair.key}",
-    )
 
 
 def _expected_digest(version: str, configured: str) -> str:
