@@ -8,36 +8,47 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from warminfra.core.template import ClientSpec
-from warminfra_keycloak.realm import (
+from warminfra_keycloak.realm import KEY_PROVIDER
+from warminfra_keycloak.references import (
     CLIENT,
-    CLIENT_ACCOUNT,
     DEFAULT_ROLE,
-    KEY_PROVIDER,
     Json,
+    decode_policies,
     rename,
+    rename_client,
 )
 
 BUILT_IN_CLIENTS = frozenset(
-    {"account", "account-console", "admin-cli", "broker", "realm-management"}
-    | {"security-admin-console"}
+    {"account", "account-console", "admin-cli", "admin-permissions", "broker"}
+    | {"realm-management", "security-admin-console"}
 )
+_ROLE_NAMES = """
+    create-client delete-account impersonation manage-account manage-account-links
+    manage-authorization manage-clients manage-consent manage-events manage-identity-providers
+    manage-realm manage-users query-clients query-groups query-realms query-users read-token
+    realm-admin view-applications view-authorization view-clients view-consent view-events
+    view-groups view-identity-providers view-profile view-realm view-users
+    """
+_ROLES = frozenset(_ROLE_NAMES.split())
+"""Roles of the built-in clients; the server's own description of one tells those of later ones."""
 _REGISTRATION = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
 _MASKED = "**********"
 
-_OURS = ("id", "realm", "enabled", "keycloakVersion", "notBefore")
+_OURS = ("id", "realm", "enabled", "notBefore")
+"""Not `keycloakVersion`: by it the server migrates what an older one has exported."""
 _REALM_KEYS = ("publicKey", "privateKey", "certificate", "codeSecret")
 _IDS = frozenset({"id", "_id", "containerId", "parentId", "flowId", "internalId"})
 _OBSERVED = frozenset(
     {"access", "createdTimestamp", "subGroupCount", "origin", "self", "federationLink"}
 )
-_FREE = frozenset({"config", "attributes", "smtpServer", "browserSecurityHeaders"})
+_FREE = frozenset({"config", "configuration", "attributes", "smtpServer", "browserSecurityHeaders"})
 """Maps with names of somebody's choice: `id` in them is no internal id."""
 _SECRET = re.compile(
-    r"(?i)(secret|password|private[._]?key|bindcredential|accesstoken|secretdata|storetoken)$"
+    r"(?i)(secret(\.rotated)?|password|private[._]?key|bindcredential|accesstoken|secretdata)$"
 )
 _SECRET_TIME = "client.secret.creation.time"  # noqa: S105
 _USER_DROPS = (
@@ -57,7 +68,12 @@ _PLACE_ATTRIBUTES = (
     "policyUri",
     "tosUri",
 )
-_ORDERED = frozenset({"authenticationExecutions", "requiredActions", "supportedLocales"})
+_ORDERED = frozenset(
+    {"authenticationExecutions", "requiredActions", "supportedLocales", "clientPolicies"}
+    | {"clientProfiles", "attributes", "config", "webAuthnPolicySignatureAlgorithms"}
+    | {"webAuthnPolicyPasswordlessSignatureAlgorithms"}
+)
+"""Below these the order of a list says something: which comes first, or is preferred."""
 _NAMES = ("clientId", "username", "name", "alias", "providerId", "client", "clientScope")
 
 
@@ -82,13 +98,17 @@ class Cleaner:
         default_role = (
             realm.get("defaultRole", {}).get("name") or f"default-roles-{realm.get('realm')}"
         )
-        self._drop(realm, _OURS, "name, id, state and version of the exported realm")
+        if realm.get("realm") == "master":
+            self._realms_of_master()
+        self._drop(realm, _OURS, "name, id and state of the exported realm")
         self._drop(realm, _REALM_KEYS, "keys of the realm")
+        self._drop(realm, ("federatedUsers",), "what is kept here of users who are elsewhere")
         self._drop(realm.get("attributes", {}), ("frontendUrl",), "the realm's own frontend URL")
         marks = [key for key in realm.get("attributes", {}) if key.startswith("warminfra.")]
         self._drop(realm.get("attributes", {}), marks, "marks of the tenant that was exported")
         self._components()
         self._flows()
+        decode_policies(realm)
         self._clients()
         self._users()
         self._secrets_and_ids(realm, free=False)
@@ -102,6 +122,15 @@ class Cleaner:
 
     # ------------------------------------------------------------ parts
 
+    def _realms_of_master(self) -> None:
+        """Take out of an export of master what stands there for the server's realms."""
+        realm = self._realm
+        others = {c["clientId"] for c in realm.get("clients", []) if _of_a_realm(c["clientId"])}
+        others |= {name for name in realm.get("roles", {}).get("client", {}) if _of_a_realm(name)}
+        realm["clients"] = [c for c in realm.get("clients", []) if c["clientId"] not in others]
+        _forget_clients(realm, others)
+        self._count("clients of master that stand for realms", len(others))
+
     def _components(self) -> None:
         components = self._realm.get("components", {})
         self._drop(components, (KEY_PROVIDER,), "signing and encryption keys")
@@ -111,22 +140,28 @@ class Cleaner:
 
     def _flows(self) -> None:
         flows = self._realm.get("authenticationFlows")
+        own = {flow.get("id"): flow.get("alias") for flow in flows or ()}
         if flows is not None and all(flow.get("builtIn") for flow in flows):
             what = "built-in login flows (the server's serve)"
             self._drop(self._realm, ("authenticationFlows", "authenticatorConfig"), what)
+            own = {}
+        for client in self._realm.get("clients", []):
+            bound = client.pop("authenticationFlowBindingOverrides", None) or {}
+            kept = {use: own[flow] for use, flow in bound.items() if flow in own}
+            if kept:
+                client["authenticationFlowBindingOverrides"] = kept
+            self._count("bindings of clients to built-in flows", len(bound) - len(kept))
 
     def _clients(self) -> None:
         realm = self._realm
         clients = realm.get("clients", [])
         own = [c for c in clients if c["clientId"] not in BUILT_IN_CLIENTS]
         self._count("built-in clients", len(clients) - len(own))
+        fine = [c for c in clients if c.get("authorizationSettings") and c not in own]
+        self._count("fine-grained permissions of admins, which name internal ids", len(fine))
         if "clients" in realm:
             realm["clients"] = own
-        for client in own:
-            if client.pop("authenticationFlowBindingOverrides", None):
-                self._count("bindings of clients to flows by id", 1)
-        of_clients = realm.get("roles", {}).get("client", {})
-        self._drop(of_clients, BUILT_IN_CLIENTS, "roles of built-in clients")
+        self._built_in_roles(realm.get("roles", {}).get("client", {}))
         for mappings in (
             realm.get("scopeMappings", []),
             *realm.get("clientScopeMappings", {}).values(),
@@ -142,12 +177,24 @@ class Cleaner:
             _PLACE_ATTRIBUTES,
             "addresses of the app's client (the recipe's serve)",
         )
-        for owner in (of_clients, realm.get("clientScopeMappings", {})):
+        for owner in (
+            realm.get("roles", {}).get("client", {}),
+            realm.get("clientScopeMappings", {}),
+        ):
             if old in owner:
                 owner[CLIENT] = owner.pop(old)
-        _rename_client(realm, old)
+        rename_client(realm, old)
         app["clientId"] = CLIENT
         self._count(f"client {old} is taken for the app's, under an id of each lease", 1)
+
+    def _built_in_roles(self, of_clients: Json) -> None:
+        """Take out the roles that the server gives its own clients; others were added by people."""
+        for client in BUILT_IN_CLIENTS & of_clients.keys():
+            roles = of_clients.pop(client)
+            added = [r for r in roles if not _by_the_server(r)]
+            if added:
+                of_clients[client] = added
+            self._count("roles of built-in clients", len(roles) - len(added))
 
     def _app_client(self, own: Sequence[Json]) -> Json | None:
         """Return the client of the file that is the app's: by id, by recipe, or the only one."""
@@ -156,12 +203,16 @@ class Cleaner:
             for c in own
             if c.get("protocol", "openid-connect") == "openid-connect" and not c.get("bearerOnly")
         ]
-        for wanted in (self._spec.id_pattern, self._recipe):
+        for wanted in (self._spec.realm_client, self._spec.id_pattern, self._recipe):
             for client in fit:
                 if client["clientId"] == wanted:
                     return client
         if len(fit) > 1:
-            self._count("no client is taken for the app's: name one by sso.client.id", 1)
+            names = ", ".join(sorted(client["clientId"] for client in fit))
+            self._count(
+                f"no client is taken for the app's: name one by sso.client.realm_client ({names})",
+                1,
+            )
         return fit[0] if len(fit) == 1 else None
 
     def _users(self) -> None:
@@ -180,6 +231,8 @@ class Cleaner:
             return
         for key in list(node):
             value = node[key]
+            if key == "localizationTexts":
+                continue  # words for people: `id` is a language there, `password` a label
             if key in _IDS and not free:
                 del node[key]
                 self._count("internal ids", 1)
@@ -191,7 +244,8 @@ class Cleaner:
             elif key == _SECRET_TIME or (key in _OBSERVED and not free):
                 del node[key]
             else:
-                self._secrets_and_ids(value, free=key in _FREE)
+                # What is below a free map is free: a policy's roles are named by `id`.
+                self._secrets_and_ids(value, free=free or key in _FREE)
 
     # ------------------------------------------------------------ counting
 
@@ -203,38 +257,38 @@ class Cleaner:
             self._out[what] += number
 
 
-def _rename_client(node: Any, old: str) -> None:
-    """Put the placeholder where the document names the client, and nowhere else."""
+def _by_the_server(role: Json) -> bool:
+    return role["name"] in _ROLES or role.get("description") == f"${{role_{role['name']}}}"
+
+
+def _of_a_realm(client: str) -> bool:
+    return client.endswith("-realm")
+
+
+def _forget_clients(node: Any, gone: Iterable[str]) -> None:
+    """Take out every role of these clients that somebody has."""
     if isinstance(node, list):
         for item in node:
-            _rename_client(item, old)
+            _forget_clients(item, gone)
     if not isinstance(node, dict):
         return
-    for key in (
-        "client",
-        "serviceAccountClientId",
-        "included.client.audience",
-        "usermodel.clientRoleMapping.clientId",
-    ):
-        if node.get(key) == old:
-            node[key] = CLIENT
-    if node.get("username") == f"service-account-{old}":
-        node["username"] = CLIENT_ACCOUNT
-    for key in ("clientRoles", "client"):
+    for key in ("clientRoles", "client", "clientScopeMappings"):
         owners = node.get(key)
-        if isinstance(owners, dict) and old in owners:
-            owners[CLIENT] = owners.pop(old)
+        if isinstance(owners, dict):
+            for client in gone:
+                owners.pop(client, None)
     for value in node.values():
-        _rename_client(value, old)
+        _forget_clients(value, gone)
 
 
-def _ordered(node: Any, key: str = "") -> Any:
+def _ordered(node: Any, key: str = "", *, kept: bool = False) -> Any:
+    kept = kept or key in _ORDERED
     if isinstance(node, dict):
-        return {name: _ordered(node[name], name) for name in sorted(node)}
+        return {name: _ordered(node[name], name, kept=kept) for name in sorted(node)}
     if not isinstance(node, list):
         return node
-    items = [_ordered(item) for item in node]
-    return items if key in _ORDERED else sorted(items, key=_rank)
+    items = [_ordered(item, kept=kept) for item in node]
+    return items if kept else sorted(items, key=_rank)
 
 
 def _rank(item: Any) -> tuple[str, str]:

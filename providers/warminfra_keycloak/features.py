@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from warminfra_keycloak.realm import CLIENT
+from warminfra_keycloak.references import CLIENT
 
 MANAGEMENT = "realm-management"
 
@@ -22,7 +22,8 @@ _HARMLESS_KEYS = """
     clientSessionMaxLifespan clients defaultDefaultClientScopes defaultGroups defaultLocale
     defaultOptionalClientScopes defaultRole defaultRoles defaultSignatureAlgorithm displayName
     displayNameHtml duplicateEmailsAllowed editUsernameAllowed enabledEventTypes eventsEnabled
-    eventsExpiration failureFactor groups internationalizationEnabled localizationTexts
+    eventsExpiration failureFactor groups internationalizationEnabled keycloakVersion
+    localizationTexts
     loginWithEmailAllowed maxDeltaTimeSeconds maxFailureWaitSeconds maxSecondaryAuthFailures
     maxTemporaryLockouts minimumQuickLoginWaitSeconds oauth2DeviceCodeLifespan
     oauth2DevicePollingInterval offlineSessionIdleTimeout offlineSessionMaxLifespan
@@ -98,7 +99,7 @@ def _clients(base: Mapping[str, Any]) -> Iterator[str]:
         if client.get("protocol", "openid-connect") != "openid-connect":
             yield f"protocol.{client['protocol']}"
         for name, value in client.get("attributes", {}).items():
-            if value and name.endswith((".url", ".uri", "_uri")):
+            if value not in ("", "false", None) and name.endswith((".url", ".uri", "_uri")):
                 yield f"client.{name}"
 
 

@@ -12,7 +12,11 @@ from warminfra.core.template import ClientSpec, Template, UserSpec
 from warminfra_keycloak.cleaning import Cleaner
 from warminfra_keycloak.features import features_of
 from warminfra_keycloak.problems import problems_of
-from warminfra_keycloak.realm import CLIENT, Json, with_defaults
+from warminfra_keycloak.realm import with_defaults
+from warminfra_keycloak.references import CLIENT, DEFAULT_ROLE, Json
+
+MOST_USERS = 50
+"""Users of a realm file that get a password with each lease; one costs the server some 20 ms."""
 
 
 def make_template(
@@ -39,6 +43,10 @@ def make_template(
     except (AttributeError, KeyError, TypeError) as error:
         # The usual parts were looked at; some part deep inside has another shape than an export's.
         raise RecipeInvalid([f"realm_file: not the shape of a realm export ({error})"]) from error
+    lines = cleaner.lines()
+    if not users:
+        users, told = _users_of(base)
+        lines += told
     return (
         Template(
             provider="keycloak",
@@ -49,8 +57,31 @@ def make_template(
             base=base,
             base_features=base_features,
         ),
-        cleaner.lines(),
+        lines,
     )
+
+
+def _users_of(base: Mapping[str, Any]) -> tuple[list[UserSpec], list[str]]:
+    """Return the people of the realm file, in the order of their names, and what to say of it."""
+    people = [
+        user
+        for user in base.get("users", [])
+        if user.get("enabled") and not user.get("serviceAccountClientId")
+    ]
+    leased = [
+        UserSpec(
+            user["username"],
+            roles=tuple(role for role in user.get("realmRoles", []) if role != DEFAULT_ROLE),
+        )
+        for user in people[:MOST_USERS]
+    ]
+    told = []
+    if len(people) > MOST_USERS:
+        told.append(
+            f"passwords of {len(people) - MOST_USERS} users after the first {MOST_USERS}: "
+            "name those that are needed as [[sso.users]]"
+        )
+    return leased, told
 
 
 def _completed(user: UserSpec, base: Mapping[str, Any]) -> UserSpec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,15 +17,15 @@ from warminfra.core.errors import ConfigInvalid, Usage
 from warminfra.core.models import LeasedUser, TenantFacts, TenantMaterial, TenantPlan
 from warminfra.core.template import DOMAIN, ClientSpec, UserSpec
 from warminfra_keycloak.keys import SigningKey
+from warminfra_keycloak.references import (
+    CLIENT,
+    CLIENT_ACCOUNT,
+    DEFAULT_ROLE,
+    Json,
+    encode_policies,
+    rename,
+)
 
-Json = dict[str, Any]
-
-CLIENT = "{client}"
-"""Stands for the app client's id in a template's base."""
-CLIENT_ACCOUNT = "service-account-{client}"
-"""Stands for the user name of its service account."""
-DEFAULT_ROLE = "default-roles-{realm}"
-"""Stands for the realm's default role in a template's base."""
 KEY_PROVIDER = "org.keycloak.keys.KeyProvider"
 
 FAST_POLICY = "hashAlgorithm(pbkdf2-sha256) and hashIterations(1000)"
@@ -82,6 +83,8 @@ def realm_body(plan: TenantPlan, key: SigningKey, password_policy: str) -> Json:
         (c for c in body.get("clients", []) if c.get("clientId") == material.client_id), {}
     )
     clients.append(_client(base_client, template.client, material))
+    encode_policies({"clients": clients})
+    _bind_flows(clients, body.get("authenticationFlows", []), plan.ref.id)
     users = _users(body.get("users", []), material.users, default_role)
     if template.admin:
         clients.append(_admin_client(material))
@@ -268,24 +271,19 @@ def _user(base: Mapping[str, Any], leased: LeasedUser, default_role: str) -> Jso
     }
 
 
+def _bind_flows(clients: Iterable[Json], flows: Iterable[Json], tenant: str) -> None:
+    """Bind clients to the flows that they name; the server takes an id, so each tenant has one."""
+    by_alias = {flow["alias"]: flow for flow in flows}
+    for client in clients:
+        bound = client.get("authenticationFlowBindingOverrides", {})
+        for use, alias in bound.items():
+            identifier = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{tenant} {alias}"))
+            by_alias[alias]["id"] = bound[use] = identifier
+
+
 def _declare_roles(body: Json, names: Iterable[str]) -> None:
     """Add the realm roles that users have and the template does not declare."""
     roles = body.setdefault("roles", {})
     realm_roles = roles.setdefault("realm", [])
     declared = {role["name"] for role in realm_roles}
     realm_roles.extend({"name": name} for name in dict.fromkeys(names) if name not in declared)
-
-
-def rename(node: Any, names: Mapping[str, str]) -> None:
-    """Put real names for placeholders, as keys and as values, wherever they are in the document."""
-    if isinstance(node, dict):
-        for key in list(node):
-            value = node.pop(key)
-            node[names.get(key, key)] = names.get(value, value) if isinstance(value, str) else value
-            rename(value, names)
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            if isinstance(value, str):
-                node[index] = names.get(value, value)
-            else:
-                rename(value, names)

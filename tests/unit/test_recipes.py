@@ -212,6 +212,31 @@ def test_a_broken_realm_file_gives_its_own_line(folder: Path, content: str, prob
     assert found[1].startswith(f"{folder / 'realm.json'}:{problem}")
 
 
+@pytest.mark.parametrize(
+    ("realms", "choice", "chosen", "problem"),
+    [
+        (["docs"], "", "docs", ""),
+        (["master", "docs"], "", "docs", ""),
+        (["one", "two"], "realm = 'two'\n", "two", ""),
+        (["one", "two"], "", "", "2: sso.realm_file: 2 realms are in 'realm.json'; expected realm ="
+                                 " one of ['one', 'two']"),
+        (["one", "two"], "realm = 'three'\n", "", "3: sso.realm: no realm 'three' is in"
+                         " 'realm.json'; expected realm = one of ['one', 'two']"),
+    ],
+)  # fmt: skip
+def test_a_whole_servers_export_has_one_realm_for_the_recipe(
+    folder: Path, realms: list[str], choice: str, chosen: str, problem: str
+) -> None:
+    """An array of realms: the only one beside master, or the one that is named."""
+    (folder / "realm.json").write_text(json.dumps([{"realm": name} for name in realms]))
+    text = f"[sso]\nrealm_file = 'realm.json'\n{choice}"
+    if problem:
+        assert faults(folder, text) == [problem]
+        return
+    (folder / "warminfra.toml").write_text(text)
+    assert read_recipe(folder).realm == {"realm": chosen}
+
+
 @pytest.mark.parametrize("name", ["../outside.json", "/etc/hostname", "link.json", "absent.json"])
 def test_a_realm_file_stays_in_the_recipe(folder: Path, name: str) -> None:
     """No path and no link takes a file from elsewhere on the machine."""
@@ -228,13 +253,19 @@ def test_broken_toml_gives_its_own_line(folder: Path) -> None:
 
 
 def test_what_is_not_there_is_not_found(folder: Path) -> None:
-    """A missing folder or file is 66, with the remedy; no [sso] table is a fault of the file."""
+    """A missing folder is 66, and so is one with nothing in it; what deploys something is a recipe
+    without settings too, and keeps no pool unless it says so."""
     with pytest.raises(NotFound) as caught:
         read_recipe(folder / "nowhere")
     assert caught.value.exit_code == 66
-    with pytest.raises(NotFound, match=r"no warminfra\.toml"):
+    with pytest.raises(NotFound, match=r"neither warminfra\.toml nor"):
         read_recipe(folder)
-    assert faults(folder, "[weight]\ncpu = 1.0\n") == ["1: sso: missing; expected an [sso] table"]
+    (folder / "compose.yml").write_text("services: {}\n")
+    assert read_recipe(folder).pool_max == 0
+    (folder / "warminfra.toml").write_text("[weight]\ncpu = 1.0\n")
+    assert read_recipe(folder).pool_max == 0
+    (folder / "warminfra.toml").write_text("[pool]\nmin = 1\n")
+    assert (read_recipe(folder).pool_min, read_recipe(folder).pool_max) == (1, None)
 
 
 def test_a_name_that_cannot_stand_in_a_client_id_is_refused(tmp_path: Path) -> None:

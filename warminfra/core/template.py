@@ -38,6 +38,8 @@ class ClientSpec:
     redirect_uris: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Further attributes of the client in the provider's own words."""
+    realm_client: str = ""
+    """Which client of the realm file is the app's; "" leaves it to the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def template_from_json(text: str) -> Template:
     return Template(
         provider=data["provider"],
         recipe=data["recipe"],
-        client=ClientSpec(client["id_pattern"], tuple(client["redirect_uris"]), client["settings"]),
+        client=ClientSpec(**{**client, "redirect_uris": tuple(client["redirect_uris"])}),
         users=tuple(UserSpec(**{**user, "roles": tuple(user["roles"])}) for user in data["users"]),
         admin=data["admin"],
         base=data["base"],

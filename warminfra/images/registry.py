@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
 
 from warminfra.core.engine import EngineFacts
@@ -40,6 +40,8 @@ ACCEPT = ", ".join((*INDEXES, *MANIFESTS))
 CALL_TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 PATIENCE = 60.0
 """Seconds in which a call that may yet succeed is tried again."""
+DOWN_PATIENCE = 10.0
+"""Seconds in which one is that nobody takes: the time of a restart. It answers "no" at once."""
 
 _CERTIFICATES = Path("/etc/docker/certs.d")
 
@@ -77,10 +79,13 @@ class Allowance:
 class _Again(Exception):
     """The call failed in a way that may pass; `pause` is the registry's own advice."""
 
-    def __init__(self, error: Exception, pause: float = 0.0) -> None:
+    def __init__(
+        self, error: Exception, pause: float = 0.0, patience: float = float("inf")
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.pause = pause
+        self.patience = patience
 
 
 _GROWING = wait_random_exponential(multiplier=0.5, max=15.0)
@@ -191,7 +196,7 @@ class Registry:
         self, method: str, name: Reference, what: str, endpoint: Endpoint
     ) -> httpx.Response:
         retrying = Retrying(
-            stop=stop_before_delay(self.patience),
+            stop=self._enough,
             wait=_pause,
             retry=retry_if_exception_type(_Again),
             reraise=True,
@@ -200,6 +205,11 @@ class Registry:
             return retrying(self._ask_once, method, name, what, endpoint)
         except _Again as again:
             raise again.error from None
+
+    def _enough(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        own = error.patience if isinstance(error, _Again) else self.patience
+        return (state.seconds_since_start or 0.0) + state.upcoming_sleep >= min(own, self.patience)
 
     def _ask_once(
         self, method: str, name: Reference, what: str, endpoint: Endpoint
@@ -219,7 +229,8 @@ class Registry:
                 Unreachable(
                     f"{name}: the registry at {endpoint.url} does not answer: {error}",
                     hint="see whether it runs and this node reaches it",
-                )
+                ),
+                patience=DOWN_PATIENCE if isinstance(error, httpx.ConnectError) else self.patience,
             ) from None
         self._note_allowance(name.domain, answer.headers)
         if answer.status_code == 429 or answer.status_code >= 500:

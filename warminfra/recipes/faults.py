@@ -112,9 +112,11 @@ class Faults:
         self.add(key, f"{_short(value)} does not fit", "true or false")
         return False
 
-    def take_count(self, table: Mapping[str, Any], key: KeyPath) -> int | None:
-        """Return the whole number of at least 0 at `key`, None if there is none."""
-        value = table.get(str(key[-1]))
+    def take_count(
+        self, table: Mapping[str, Any], key: KeyPath, default: int | None = None
+    ) -> int | None:
+        """Return the whole number of at least 0 at `key`, `default` if there is none."""
+        value = table.get(str(key[-1]), default)
         if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
             return value
         self.add(key, f"{_short(value)} does not fit", "a whole number of at least 0")

@@ -1,5 +1,8 @@
 """Reads a recipe's settings: `warminfra.toml` in its folder, whole or not at all.
 
+The file is optional for what deploys something. A recipe without it, or without an `[sso]` table in
+it, wants no pool; a lease of it has a plain client.
+
 Every fault of the file (and of its realm file) is found before one `RecipeInvalid` names them all.
 Sections of the installation's own configuration may stand in the same file; they are passed over
 here and read by `config`. `[pool]` means this recipe.
@@ -17,10 +20,11 @@ from typing import Any
 from warminfra.config.load import RECIPE_TABLES
 from warminfra.config.places import LOCAL_NAME
 from warminfra.config.settings import POLICY_SECTIONS, SECTIONS
-from warminfra.config.toml import TomlBroken, read_toml
+from warminfra.config.toml import TomlBroken, TomlFile, read_toml
 from warminfra.config.words import nearest
 from warminfra.core.errors import NotFound, RecipeInvalid, Usage
 from warminfra.core.template import ClientSpec, UserSpec
+from warminfra.recipes.compose_files import existing
 from warminfra.recipes.faults import Faults
 from warminfra.recipes.presets import DEFAULT_PRESET, PRESETS
 from warminfra.recipes.realm_file import read_realm
@@ -28,7 +32,7 @@ from warminfra.recipes.sso import read_client, read_patterns, read_users
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SSO_KEYS = (
-    "provider", "realm_file", "env_preset", "admin", "client", "users", "env", "secrets"
+    "provider", "realm_file", "realm", "env_preset", "admin", "client", "users", "env", "secrets"
 )  # fmt: skip
 _PROBES = frozenset({"http", "tcp", "exec", "oidc"})
 _READINESS_KEYS = _PROBES | {"service", "timeout"}
@@ -76,28 +80,31 @@ def read_recipe(
     try:
         file = read_toml(path / LOCAL_NAME)
     except FileNotFoundError:
-        hint = (
-            "write one with at least an [sso] table, or bring an app's images alone here with "
-            "`warminfra images pull --recipe NAME --path FOLDER`"
-        )
-        raise NotFound(f"{path}: the recipe has no {LOCAL_NAME}", hint=hint) from None
+        if not any(existing(path)):
+            raise NotFound(
+                f"{path}: neither {LOCAL_NAME} nor a compose file",
+                hint="give the folder of a recipe, or write one with at least an [sso] table",
+            ) from None
+        file = TomlFile(path / LOCAL_NAME, {}, {})
     except TomlBroken as error:
         raise RecipeInvalid([str(error)]) from None
     except OSError as error:
         raise RecipeInvalid([f"{path / LOCAL_NAME}: cannot be read: {error.strerror}"]) from None
     faults = Faults(file)
     _top_level(faults, file.data)
-    if "sso" not in file.data:
-        faults.add(("sso",), "missing", "an [sso] table")
     sso = faults.take_table(file.data, ("sso",))
     faults.known_only(sso, ("sso",), _SSO_KEYS)
     realm_file = faults.take_text(sso, ("sso", "realm_file"))
+    realm = faults.take_text(sso, ("sso", "realm"))
     preset = faults.take_choice(sso, ("sso", "env_preset"), sorted(PRESETS), DEFAULT_PRESET)
     admin = faults.take_flag(sso, ("sso", "admin"))
     users = read_users(faults, sso)
+    if realm and not realm_file:
+        faults.add(("sso", "realm"), "chooses from a realm_file, and there is none")
     # A realm file may bring users of its own, so their number is known to the provider only.
     count = None if realm_file else len(users)
     pool = faults.take_table(file.data, ("pool",))
+    default = None if "sso" in file.data or pool else 0
     settings = RecipeSettings(
         name=name,
         path=path.resolve(),
@@ -105,11 +112,11 @@ def read_recipe(
         client=read_client(faults, sso),
         users=users,
         admin=admin,
-        realm=read_realm(faults, path, realm_file) if realm_file else None,
+        realm=read_realm(faults, path, realm_file, realm) if realm_file else None,
         env={**PRESETS[preset], **read_patterns(faults, sso, "env", count, admin=admin)},
         secrets=read_patterns(faults, sso, "secrets", count, admin=admin),
-        pool_min=faults.take_count(pool, ("pool", "min")),
-        pool_max=faults.take_count(pool, ("pool", "max")),
+        pool_min=faults.take_count(pool, ("pool", "min"), default),
+        pool_max=faults.take_count(pool, ("pool", "max"), default),
     )
     _pool(faults, pool, settings)
     _stages_and_the_rest(faults, file.data)

@@ -29,7 +29,7 @@ def read_client(faults: Faults, sso: Mapping[str, Any]) -> ClientSpec:
     """Return the app's client."""
     key = ("sso", "client")
     table = faults.take_table(sso, key)
-    faults.known_only(table, key, ("id", "redirect_uris", "settings"))
+    faults.known_only(table, key, ("id", "realm_client", "redirect_uris", "settings"))
     pattern = faults.take_text(
         table,
         (*key, "id"),
@@ -51,6 +51,7 @@ def read_client(faults: Faults, sso: Mapping[str, Any]) -> ClientSpec:
         id_pattern=pattern,
         redirect_uris=uris if "redirect_uris" in table else DEFAULT_REDIRECTS,
         settings=settings,
+        realm_client=faults.take_text(table, (*key, "realm_client")),
     )
 
 
