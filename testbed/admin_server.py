@@ -25,7 +25,9 @@ _MASTER = {"realm-name": "master"}
 _INSTANCE = InstanceId("kc-plain")
 
 
-class _KeepsAdmin(KeycloakDistribution):
+class KeepsAdmin(KeycloakDistribution):
+    """Makes the admin beside our own identities."""
+
     def take_over(
         self, access: ServerAccess, bootstrap: Secret, installation: InstallationId
     ) -> Mapping[str, Secret]:
@@ -37,7 +39,7 @@ class _KeepsAdmin(KeycloakDistribution):
 def admin_server(folder: Path, cache: Path) -> Iterator[ServerAccess]:
     """Start one below `folder`; stop and remove it afterwards. Its identity is the admin's."""
     launcher = LocalLauncher(
-        _KeepsAdmin({}),
+        KeepsAdmin({}),
         installation=InstallationId("plainadm"),
         state_dir=folder,
         cache_dir=cache,

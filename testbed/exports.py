@@ -1,6 +1,6 @@
 """Tries realm exports as recipes bring them.
 
-    python -m testbed.exports FILE[,realm=NAME][,client=CLIENT]…
+    python -m testbed.exports FILE[,realm=NAME][,client=CLIENT][,user=NAME]…
 
 Each file is enrolled as it is, beside a `warminfra.toml` of two lines, and leased ten times. In
 every tenant each person of the file logs in through the login page; what the server has of the ten
@@ -79,6 +79,8 @@ def _recipe(scratch: Path, file: Path, choice: dict[str, str]) -> Path:
         lines.append(f'realm = "{choice["realm"]}"')
     if "client" in choice:
         lines += ["[sso.client]", f'realm_client = "{choice["client"]}"']
+    if "user" in choice:  # a partial export has none
+        lines += ["[[sso.users]]", f'username = "{choice["user"]}"']
     (folder / "warminfra.toml").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -134,6 +136,8 @@ def _contents(maker: AdminConnection, tenant: str) -> dict[str, Any]:
         timeout=30.0,
     ).json()
     found["users"] = maker.get(f"{home}/users", params={"max": "1000"}).json()
+    organizations = maker.get(f"{home}/organizations", allow=(400, 403, 404))
+    found["organizations"] = organizations.json() if organizations.is_success else []
     found["keys"] = maker.get(f"{home}/keys").json()
     found["secrets"] = [
         maker.get(f"{home}/clients/{client['id']}/client-secret", allow=(400, 404)).json()
@@ -151,6 +155,9 @@ def _of_document(document: dict[str, Any]) -> frozenset[str]:
 
 
 def _give_back(installation: Installation, trial: Trial, documents: list[dict[str, Any]]) -> None:
+    for document in documents:
+        handle = {"WARMINFRA_LEASE_HANDLE": document["handle"]}
+        installation.run("release", document["id"], env=handle)
     for document in documents:
         handle = {"WARMINFRA_LEASE_HANDLE": document["handle"]}
         installation.run("release", "--wait", document["id"], env=handle)

@@ -35,6 +35,8 @@ _ROLE_NAMES = """
     """
 _ROLES = frozenset(_ROLE_NAMES.split())
 """Roles of the built-in clients; the server's own description of one tells those of later ones."""
+_VERSION = re.compile(r"(\d+)\.")
+_MIGRATES_FROM = 18
 _REGISTRATION = "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy"
 _MASKED = "**********"
 
@@ -106,6 +108,7 @@ class Cleaner:
         self._drop(realm.get("attributes", {}), ("frontendUrl",), "the realm's own frontend URL")
         marks = [key for key in realm.get("attributes", {}) if key.startswith("warminfra.")]
         self._drop(realm.get("attributes", {}), marks, "marks of the tenant that was exported")
+        self._version()
         self._components()
         self._flows()
         decode_policies(realm)
@@ -130,6 +133,12 @@ class Cleaner:
         realm["clients"] = [c for c in realm.get("clients", []) if c["clientId"] not in others]
         _forget_clients(realm, others)
         self._count("clients of master that stand for realms", len(others))
+
+    def _version(self) -> None:
+        """Keep a version from which the server's migration of exports works."""
+        found = _VERSION.match(str(self._realm.get("keycloakVersion", "")))
+        if found is None or int(found[1]) < _MIGRATES_FROM:
+            self._drop(self._realm, ("keycloakVersion",), "the version that exported")
 
     def _components(self) -> None:
         components = self._realm.get("components", {})

@@ -43,7 +43,7 @@ _JUDGED = frozenset(
     | {"authenticationFlows", "authenticatorConfig"}
 )
 """Keys that have a rule of their own below."""
-_BINDINGS = {
+FLOW_BINDINGS = {
     "browserFlow": "browser",
     "registrationFlow": "registration",
     "directGrantFlow": "direct grant",
@@ -75,8 +75,8 @@ def _top(base: Mapping[str, Any]) -> Iterator[str]:
         if kind != _USER_PROFILE:
             yield f"components.{kind.rpartition('.')[2]}"
     for key, value in base.items():
-        if key in _BINDINGS:
-            if value != _BINDINGS[key]:
+        if key in FLOW_BINDINGS:
+            if value != FLOW_BINDINGS[key]:
                 yield "flows"
         elif not (
             key in _HARMLESS or key in _JUDGED or key.startswith(_HARMLESS_PREFIX) or empty(value)

@@ -9,7 +9,8 @@ from typing import Any
 
 from warminfra.core.errors import RecipeInvalid
 from warminfra.core.template import ClientSpec, Template, UserSpec
-from warminfra_keycloak.cleaning import Cleaner
+from warminfra_keycloak.cleaning import BUILT_IN_CLIENTS, Cleaner
+from warminfra_keycloak.dangling import dangling
 from warminfra_keycloak.features import features_of
 from warminfra_keycloak.problems import problems_of
 from warminfra_keycloak.realm import with_defaults
@@ -37,12 +38,16 @@ def make_template(
     cleaner = Cleaner(recipe, client, copy.deepcopy(dict(realm or {})))
     try:
         base = cleaner.clean()
+        people = frozenset(user.username.lower() for user in users)
+        problems = dangling(base, BUILT_IN_CLIENTS, people)
         base_features = features_of(
             {**base, "clients": [*base.get("clients", []), _as_client(client)]}
         )
     except (AttributeError, KeyError, TypeError) as error:
         # The usual parts were looked at; some part deep inside has another shape than an export's.
         raise RecipeInvalid([f"realm_file: not the shape of a realm export ({error})"]) from error
+    if problems:
+        raise RecipeInvalid(problems)
     lines = cleaner.lines()
     if not users:
         users, told = _users_of(base)
@@ -51,7 +56,9 @@ def make_template(
         Template(
             provider="keycloak",
             recipe=recipe,
-            client=replace(client, redirect_uris=tuple(client.redirect_uris)),
+            client=replace(
+                client, redirect_uris=tuple(client.redirect_uris), repeated=_repeated(base)
+            ),
             users=tuple(with_defaults(_completed(user, base)) for user in users),
             admin=admin,
             base=base,
@@ -59,6 +66,14 @@ def make_template(
         ),
         lines,
     )
+
+
+def _repeated(base: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a PUT of the app's client must not leave out: the server takes it for a no, and
+    deletes every policy."""
+    key = "authorizationServicesEnabled"
+    app = [client for client in base.get("clients", []) if client["clientId"] == CLIENT]
+    return {key: True} if any(client.get(key) for client in app) else {}
 
 
 def _users_of(base: Mapping[str, Any]) -> tuple[list[UserSpec], list[str]]:

@@ -16,6 +16,8 @@ _NAMED_LISTS = {
     "clientScopes": "name",
 }
 """Lists of a realm export and the key that each of their objects must have."""
+_BEFORE_2 = ("applications", "oauthClients", "userFederationProviders", "userFederationMappers")
+"""What exports of Keycloak 1 have; a present one reads them no more."""
 _OBJECTS = ("attributes", "components", "roles", "smtpServer", "clientScopeMappings", "defaultRole")
 _LISTS = ("scopeMappings", "authenticationFlows", "identityProviders", "eventsListeners")
 _OURS = ("id", "clientId", "secret", "redirectUris", "enabled", "registrationAccessToken")
@@ -45,6 +47,9 @@ def _shapes(realm: Mapping[str, Any]) -> Iterator[str]:
     for key in _LISTS:
         if not isinstance(realm.get(key, []), list):
             yield f"realm_file: {key}: expected a list"
+    for key in _BEFORE_2:
+        if realm.get(key):
+            yield f"realm_file: {key}: no present Keycloak reads it; export from a newer one"
     roles = realm.get("roles", {})
     if isinstance(roles, Mapping):
         yield from _named("realm_file: roles.realm", roles.get("realm", []), "name")

@@ -33,9 +33,10 @@ from warminfra.core.models import (
     TenantPlan,
     TenantRef,
 )
-from warminfra.core.template import DOMAIN, ClientSpec
+from warminfra.core.template import DOMAIN, ClientSpec, Template
 from warminfra_keycloak import digest
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
+from warminfra_keycloak.fitting import fitted
 from warminfra_keycloak.keys import KeyPool
 from warminfra_keycloak.realm import facts, password_policy, personal_client, realm_body
 from warminfra_keycloak.traces import ManagementRole, MasterTraces
@@ -81,6 +82,10 @@ class KeycloakProvider:
             self._maker.send("POST", URL_ADMIN_REALMS, json=body, timeout=SLOW_TIMEOUT)
         self._await_readable(plan)
         return facts(self._url, plan.ref.name, admin=plan.template.admin)
+
+    def fitted(self, template: Template) -> tuple[Template, Sequence[str]]:
+        """Compare the template with what the server has; see `fitting`. Nothing is made."""
+        return fitted(template, self._maker, self._looker)
 
     def personalise(
         self, ref: TenantRef, client: ClientSpec, material: TenantMaterial, domain: str

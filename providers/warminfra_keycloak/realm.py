@@ -102,6 +102,7 @@ def personal_client(client: ClientSpec, material: TenantMaterial, domain: str) -
     if domain and not _DOMAIN.fullmatch(domain):
         raise Usage(f"not a domain: {domain!r}", hint="give a host name, as in docs.example.org")
     return {
+        **client.repeated,
         "id": material.client_object,
         "clientId": material.client_id,
         "redirectUris": redirect_uris(client, domain),

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from warminfra.core.errors import RecipeInvalid
 from warminfra.core.template import ClientSpec, Template, UserSpec
 from warminfra.testing.conformance import plan_for
 from warminfra_keycloak import package
 from warminfra_keycloak.keys import make_key
 from warminfra_keycloak.normalise import MOST_USERS
-from warminfra_keycloak.realm import realm_body
+from warminfra_keycloak.realm import personal_client, realm_body
 
 CLIENT = ClientSpec(redirect_uris=("https://{domain}/*",))
 
@@ -52,7 +53,8 @@ def test_policies_name_the_client_of_each_lease() -> None:
         ]
     }
     clients = [{"clientId": "docs", "authorizationSettings": settings}, {"clientId": "other"}]
-    body = body_of(normalise({"realm": "r", "clients": clients})[0])
+    users = [{"username": "alice"}]
+    body = body_of(normalise({"realm": "r", "clients": clients, "users": users})[0])
     (mine,) = (c for c in body["clients"] if c["clientId"] == body["_client"])
     config = {p["name"]: p["config"] for p in mine["authorizationSettings"]["policies"]}
     assert json.loads(config["role"]["roles"]) == [
@@ -163,3 +165,58 @@ def test_the_recipe_says_which_client_is_the_apps(wanted: str) -> None:
     (other,) = {"app", "api"} - {wanted}
     assert {c["clientId"] for c in template.base["clients"]} == {"{client}", other}
     assert "client.fixed-id" not in template.features
+
+
+def test_a_change_of_the_domain_leaves_authorization_services_on() -> None:
+    """The server ends them, policies and all, at a change of the client that does not name them."""
+    clients = [{"clientId": "docs", "authorizationServicesEnabled": True}]
+    template = normalise({"realm": "r", "clients": clients})[0]
+    material = plan_for(template).material
+    assert personal_client(template.client, material, "a.test")["authorizationServicesEnabled"]
+    plain = normalise({"realm": "r", "clients": [{"clientId": "docs"}]})[0]
+    assert "authorizationServicesEnabled" not in personal_client(plain.client, material, "a.test")
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ({"roles": {"realm": [{"name": "a", "composites": {"realm": ["b"]}}]}},
+         "roles: a: is made of 'b', which is no role of the file"),
+        ({"roles": {"realm": [{"name": "a", "composites": {"client": {"x": ["b"]}}}]}},
+         "roles: a: is made of roles of 'x', which is no client of the file"),
+        ({"roles": {"client": {"docs": [{"name": "a", "composites": {"client": {"docs": ["b"]}}}]}},
+          "clients": [{"clientId": "docs"}]},
+         "roles: a: is made of 'b', which is no role of client '{client}'"),
+        ({"users": [{"username": "amy", "clientRoles": {"x": ["b"]}}]},
+         "users: amy: has roles of 'x', which is no client of the file"),
+        ({"groups": [{"name": "g", "subGroups": [{"name": "h", "clientRoles": {"x": ["b"]}}]}]},
+         "groups: h: has roles of 'x', which is no client of the file"),
+        ({"users": [{"username": "amy", "groups": ["/g/h"]}], "groups": [{"name": "g"}]},
+         "users: amy: is in '/g/h', which is no group of the file"),
+        ({"browserFlow": "mine"}, "browserFlow: 'mine' is no flow of the file"),
+        ({"clients": [{"clientId": "docs", "authorizationSettings": {
+            "policies": [policy("p", "user", users=["amy"])]}}]},
+         "clients: the app's: policy 'p': user 'amy' is not in the file; name it as [[sso.users]]"),
+        ({"applications": [{"name": "old"}]},
+         "applications: no present Keycloak reads it; export from a newer one"),
+    ],
+)  # fmt: skip
+def test_what_is_not_in_the_file_is_told(part: dict[str, Any], told: str) -> None:
+    """The server would fail on it with "unknown error"."""
+    with pytest.raises(RecipeInvalid) as caught:
+        normalise({"realm": "r", **part})
+    assert caught.value.problems == (f"realm_file: {told}",)
+
+
+def test_references_that_hold_are_none() -> None:
+    """Groups below groups, roles of the server's own clients, people whom the recipe names."""
+    named = {"policies": [policy("p", "user", users=["Amy", "service-account-docs"])]}
+    made_of = {"realm": ["offline_access"], "client": {"account": ["view-profile"]}}
+    realm = {
+        "realm": "r",
+        "roles": {"realm": [{"name": "a", "composites": made_of}]},
+        "groups": [{"name": "g", "subGroups": [{"name": "h"}]}],
+        "users": [{"username": "bob", "groups": ["/g/h"], "clientRoles": {"broker": ["x"]}}],
+        "clients": [{"clientId": "docs", "authorizationSettings": named}],
+    }  # fmt: skip
+    assert normalise(realm, CLIENT, UserSpec("amy"))[0].base["groups"]

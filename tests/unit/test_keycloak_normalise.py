@@ -157,7 +157,7 @@ def test_the_input_is_left_alone() -> None:
         ({"identityProviders": [{"alias": "g"}]}, "brokers"),
         ({"smtpServer": {"host": "mail.test", "password": "x"}}, "mail"),
         ({"authenticationFlows": [{"alias": "mine", "builtIn": False}]}, "flows"),
-        ({"browserFlow": "mine"}, "flows"),
+        ({"browserFlow": "direct grant"}, "flows"),
         ({"components": {"org.keycloak.storage.UserStorageProvider": [{"name": "ldap"}]}},
          "components.UserStorageProvider"),
         ({"clients": [{"clientId": "docs", "clientAuthenticatorType": "client-jwt"}]},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from warminfra.core.engine import (
     EngineFacts,
@@ -77,6 +77,18 @@ class Provider(Protocol):
 
     def capabilities(self) -> Capabilities:
         """Return what the server can do."""
+        ...
+
+
+@runtime_checkable
+class FitsTemplates(Protocol):
+    """A provider that can say, before a tenant is made, whether its server takes a template."""
+
+    def fitted(self, template: Template) -> tuple[Template, Sequence[str]]:
+        """Return the template as this server takes it, and a line for each thing that is less so.
+
+        Raises `RecipeInvalid` with everything that the server would refuse, or fail on.
+        """
         ...
 
 

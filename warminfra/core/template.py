@@ -40,6 +40,8 @@ class ClientSpec:
     """Further attributes of the client in the provider's own words."""
     realm_client: str = ""
     """Which client of the realm file is the app's; "" leaves it to the provider."""
+    repeated: Mapping[str, Any] = field(default_factory=dict)
+    """What every change of the client has to say again, by its provider's word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,12 @@ class Fleet:
         worker = self.workers.get(instance)
         return worker.server.provider if worker and worker.server else None
 
+    def any_provider(self) -> Provider | None:
+        """Return the provider of some instance that is up, or None."""
+        with self._lock:
+            servers = [worker.server for worker in self.workers.values()]
+        return next((server.provider for server in servers if server), None)
+
     def trouble(self, kind: InstanceKind = InstanceKind.WARM) -> str:
         """Return why nothing can be made now on an instance of the kind, "" if something can."""
         rows = [row for row in self.ledger.instances.current() if row.kind is kind]

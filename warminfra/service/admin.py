@@ -11,6 +11,7 @@ from warminfra.config.settings import section_mapping
 from warminfra.core.errors import Conflict, NotFound, Usage
 from warminfra.core.ids import TenantId, VerdictId
 from warminfra.core.models import JsonObject, Recipe, Verdict
+from warminfra.core.ports import FitsTemplates
 from warminfra.recipes.reader import read_recipe
 from warminfra.service import views
 from warminfra.service.composition import Parts
@@ -150,6 +151,11 @@ def enrolled(parts: Parts, name: str, body: EnrollBody) -> tuple[Recipe, list[st
         realm=settings.realm,
         settings=section_mapping(parts.settings.keycloak),
     )
+    # A server that is not up yet cannot be asked; then what it lacks shows at the first tenant.
+    provider = parts.fleet.any_provider()
+    if isinstance(provider, FitsTemplates):
+        template, unfit = provider.fitted(template)
+        dropped = [*dropped, *unfit]
     pool = parts.settings.pool
     sizes = [
         (body.pool_min, settings.pool_min, pool.min),
