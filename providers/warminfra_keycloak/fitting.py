@@ -77,8 +77,13 @@ class _Reader:
         else:
             parts = list(enumerate(node)) if isinstance(node, list) else []
         for key, value in parts:
-            if not self._reads(_around((*path, key), value)):
-                self._descend((*path, key), value)
+            part = (*path, key)
+            if self._reads(_around(part, value)):
+                continue
+            if isinstance(key, str) and not self._reads(_around(part, None)):
+                self.found.append((part, value))  # whatever is in it, the name is not known
+            else:
+                self._descend(part, value)
         if len(self.found) == before:
             self.found.append((path, node))
 
