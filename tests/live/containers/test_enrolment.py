@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from testbed.registry import Registry
 from tests.live.containers.small_images import at_gate, make
 from tests.live.containers.warm_set import prune
 from warminfra.engine.images import DockerImages
+from warminfra.images.registry import DOWN_PATIENCE
 
 pytestmark = pytest.mark.live
 
@@ -98,13 +100,31 @@ def test_kill_9_in_the_middle_of_an_enrolment(
 def test_enrolment_with_the_registry_down_is_told_and_goes_on_later(
     engine: Engine, registry: Registry, gate: Gate, installation: Installation, images: DockerImages
 ) -> None:
-    """69 with the registry's name; afterwards the same call does it all."""
+    """69 with the registry's name, soon; afterwards the same call does it all."""
     name = make(engine, registry, "enrol-later", "1.0.0")
     folder = shop(installation, name)
     with gate.cut_off():
+        started = time.monotonic()
         failed = installation.run("enroll", "shop", str(folder), check=False)
     assert failed.returncode == 69, failed.stderr
+    assert time.monotonic() - started < 3 * DOWN_PATIENCE
     assert gate.address in failed.stderr
     installation.run("enroll", "shop", str(folder))
     assert warm(installation)
     installation.run("unenroll", "shop", "--yes")
+
+
+def test_a_recipe_without_settings_has_its_images_and_no_pool(
+    engine: Engine, registry: Registry, gate: Gate, installation: Installation, images: DockerImages
+) -> None:
+    """`warminfra.toml` is optional: what the recipe deploys is locked and brought here."""
+    name = make(engine, registry, "enrol-plain", "1.0.0")
+    folder = shop(installation, name)
+    (folder / "warminfra.toml").unlink()
+    (folder / "warminfra.lock").unlink(missing_ok=True)
+    done = installation.json("enroll", "shop", str(folder))
+    assert done["pool"] == {"ready": 0, "min": 0, "max": 0}
+    assert [row["name"] for row in done["pulled"]] == [name]
+    assert warm(installation)
+    installation.run("unenroll", "shop", "--yes")
+    assert not here(images, name)
