@@ -42,6 +42,7 @@ soak-prover: $(VENV)/.ready keycloak-host
 
 host: keycloak-host
 	deploy/setup-engine.sh
+	deploy/setup-browser.sh
 
 keycloak-host:
 	deploy/setup-host.sh

@@ -59,7 +59,9 @@ def _findings(seen: JsonObject, url: str, network: str, reach: JsonObject) -> li
     good = {
         "name": f"{url} is at {', '.join(seen['addresses'])} on network {network}",
         "connection": url,
-        "certificate": "by the CA that leases hand out" if reach["ca_file"] else "",
+        "certificate": "by the CA that leases hand out"
+        if reach["ca_file"]
+        else "by a CA that the system knows",
         "answer": "200",
         "issuer": found,
     }
@@ -89,7 +91,9 @@ def _server_url(status: JsonObject) -> str:
         if row["url"]:
             return str(row["url"])
     told = "; ".join(f"{row['id']} is {row['state']}" for row in status["instances"])
-    raise Unreachable(f"no server runs: {told or 'no instance yet'}", hint="`warminfra up`")
+    raise Unreachable(
+        f"no server runs: {told or 'no instance yet'}", hint="`warminfra up`, or take a lease"
+    )
 
 
 def _trusted(reach: JsonObject) -> str:

@@ -216,14 +216,14 @@ def find_reach(settings: Settings, clock: Clock) -> ReachFinder:
 
     given = settings.reach
     wanted = Wanted(
-        "host" if settings.keycloak.url else given.mode,
-        given.address,
-        given.name,
-        given.public_url,
-        settings.keycloak.http_port,
-        given.proxy_headers,
-        given.trusted_proxies,
-        given.ca_file,
+        mode="host" if settings.keycloak.url else given.mode,
+        address=given.address,
+        name=given.name,
+        public_url=given.public_url,
+        http_port=settings.keycloak.http_port,
+        proxy_headers=given.proxy_headers,
+        trusted_proxies=given.trusted_proxies,
+        ca_file=given.ca_file,
     )
     service = settings.service
     return ReachFinder(wanted, service.state_dir, service.runtime_dir, clock, gateway)

@@ -215,6 +215,51 @@ def test_a_restart_keeps_issuer_ca_and_leases(node: Installation) -> None:
     released(node)
 
 
+def test_a_dedicated_server_is_reached_in_the_same_mode(engine: Engine) -> None:
+    """Who may not share gets HTTPS under the same CA, on a port and with a key of its own."""
+    config = f'[engine]\nhost = "{engine.host}"\n[instances]\nspares = 0\n[reach]\nmode = "node"\n'
+    with Installation.temporary(policy="never", config=config) as made:
+        made.up()
+        made.enroll(LASUITE_DOCS, "--no-images")
+        lease = leased(made, "--wait", "3m")
+        assert lease["mode"] == "dedicated"
+        seen = reach_probe.look(
+            lease["endpoints"]["discovery"], lease["issuer"], lease["tls"]["ca_file"]
+        )
+        assert seen["trouble"] == "", seen
+        keys = list(made.state_dir.glob("instances/*/data/tls/server.key"))
+        assert len({key.read_text() for key in keys}) == len(keys) > 0
+        released(made)
+
+
+def test_a_change_of_mode_ends_what_nobody_would_find(engine: Engine) -> None:
+    """Loopback at first, then HTTPS: the lease under the old issuer is revoked, the pool is made
+    anew, and what is leased then is found."""
+    with installed(engine, 'mode = "host"\n') as made:
+        old = leased(made)
+        assert old["issuer"].startswith("http://127.0.0.1:")
+        assert "tls" not in old
+        refused = made.run(
+            "lease", "--recipe", "lasuite-docs", "--stack", "x", "--overlay", "x.yml",
+            "--to", "x.json", check=False,
+        )  # fmt: skip
+        assert refused.returncode == 78
+        assert "reach.mode" in refused.stderr
+        file = str(made.folder / "lease.json")
+        made.run("down")
+        config = made.folder / "config" / "warminfra" / "config.toml"
+        config.write_text(config.read_text().replace('mode = "host"', 'mode = "node"'))
+        made.up()
+        made.wait_ready(1)
+        lost = made.run("renew", old["id"], "--handle-file", file, check=False)
+        assert lost.returncode == 74
+        assert "https://" in lost.stderr
+        new = leased(made)
+        seen = reach_probe.look(new["endpoints"]["discovery"], new["issuer"], new["tls"]["ca_file"])
+        assert seen["trouble"] == "", seen
+        released(made)
+
+
 def test_doctor_tells_a_name_that_containers_do_not_resolve(
     engine: Engine, overlay_network: str
 ) -> None:
