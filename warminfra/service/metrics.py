@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from warminfra.core.states import InstanceState
+from warminfra.core.states import InstanceKind, InstanceState
 from warminfra.service.composition import Parts
 from warminfra.service.views import quarantined
 
@@ -47,13 +48,20 @@ class _LedgerCollector(Collector):
         for stack_state, count in ledger.stacks.counts().items():
             stacks.add_metric([stack_state], count)
         yield stacks
-        instances = GaugeMetricFamily("warminfra_instances", "Instances by state", labels=["state"])
-        rows = ledger.instances.current()
-        for state in InstanceState:
-            instances.add_metric([state], sum(row.state is state for row in rows))
+        instances = GaugeMetricFamily(
+            "warminfra_instances", "Instances by kind and state", labels=["kind", "state"]
+        )
+        waiting = GaugeMetricFamily(
+            "warminfra_waiting_requests",
+            "Requests that wait for a lease, by the kind of instance that will serve them",
+            labels=["kind"],
+        )
+        there = Counter((row.kind, row.state) for row in ledger.instances.current())
+        for kind in InstanceKind:
+            for state in InstanceState:
+                instances.add_metric([kind, state], there[kind, state])
+            waiting.add_metric([kind], self._parts.manager.demand.waiting(kind))
         yield instances
-        waiting = GaugeMetricFamily("warminfra_waiting_requests", "Requests that wait for a lease")
-        waiting.add_metric([], self._parts.manager.demand.waiting())
         yield waiting
         held = GaugeMetricFamily("warminfra_held_leases", "Leases that are kept for a look")
         held.add_metric([], len(self._parts.manager.holds.held()))
