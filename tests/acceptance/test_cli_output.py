@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import stat
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from tests.command import Home, new_home
 from tests.fake_service import (
     CLIENT_SECRET,
     HANDLE,
-    HELD_UNTIL,
     LEASE,
     PASSWORD,
     STATUS,
@@ -257,60 +255,6 @@ def test_the_holder_verbs(home: Home, service: FakeService) -> None:
     assert service.asked("POST", f"/v1/leases/{LEASE}/renew")[0][2:] == ({"ttl_s": 600.0}, HANDLE)
     assert service.asked("PUT", f"/v1/leases/{LEASE}/domain")[0][2] == {"domain": "new.example"}
     assert service.asked("DELETE", f"/v1/leases/{LEASE}")[0][3] == HANDLE
-
-
-def test_hold_and_release_of_a_run(home: Home, service: FakeService) -> None:
-    """`hold` proves the lease by its handle, `release --run` the run by its key, from the
-    environment."""
-    ran = home.run("hold", "--for", "90m", extra=HELD)
-    assert ran.stdout == f"lease {LEASE} is held until {HELD_UNTIL}\n", ran.stderr
-    assert service.asked("POST", f"/v1/leases/{LEASE}/hold")[0][2:] == ({"for_s": 5400.0}, HANDLE)
-    refused = home.run("release", "--run", "7")
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "WARMINFRA_KEY" in refused.stderr
-    key = {"WARMINFRA_KEY": "a-secret-of-the-run"}
-    ran = home.run("release", "--run", "7", "--wait", extra=key)
-    assert ran.stdout == "run 7: 1 leases are ended, 0 held\n", ran.stderr
-    body = service.asked("POST", "/v1/runs/release")[0][2]
-    assert body == {"run": "7", "key": "a-secret-of-the-run", "held": False}
-
-
-def test_the_run_s_held_leases_are_told(home: Home, service: FakeService) -> None:
-    """What `release --run` lets be, because it is held, is named with its end."""
-    held = {"id": LEASE, "lease": "active", "tenant": "leased", "held_until": HELD_UNTIL}
-    service.script["POST", "/v1/runs/release"] = [(202, {"leases": [held]})]
-    ran = home.run("release", "--run", "7", "--wait", extra={"WARMINFRA_KEY": "k" * 16})
-    assert ran.stdout == "run 7: 0 leases are ended, 1 held\n", ran.stderr
-    assert ran.stderr == f"warminfra: lease {LEASE} is held until {HELD_UNTIL}\n"
-
-
-@pytest.mark.parametrize("pid", ["0", "-3", "x", "1.5"])
-def test_a_wrong_pid_is_told_before_anything_is_leased(
-    home: Home, service: FakeService, pid: str
-) -> None:
-    """`--bind-pid` takes a number or `self`."""
-    ran = home.run("lease", "--recipe", "docs", f"--bind-pid={pid}")
-    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
-    assert not service.requests
-
-
-def test_a_lease_is_bound_to_a_process(home: Home, service: FakeService) -> None:
-    """`self` is the process that calls the command, here this one."""
-    for pid in ("4711", "self"):
-        assert home.run("lease", "--recipe", "docs", "--bind-pid", pid).returncode == 0
-    wishes = [wish for _, _, wish, _ in service.asked("POST", "/v1/leases")]
-    assert [wish["bind_pid"] for wish in wishes] == [4711, os.getpid()]
-
-
-def test_status_and_leases_show_what_is_held(home: Home, service: FakeService) -> None:
-    """The budget and each held lease in `status`, the end of the hold in `leases`."""
-    row = {"id": LEASE, "recipe": "docs", "run": "7", "held_until": HELD_UNTIL, "memory": 2 << 20}
-    service.script["GET", "/v1/status"] = [(200, {**STATUS, "held": [row]})]
-    service.script["GET", "/v1/leases"] = [(200, {"leases": [row]})]
-    shown = home.run("status").stdout
-    assert "held: 1 of 3, 2 of 2048 MiB" in shown
-    assert f"lease {LEASE} of docs is held until {HELD_UNTIL} (run 7)" in shown
-    assert HELD_UNTIL in home.run("leases").stdout
 
 
 def test_renewing_a_lost_lease_is_74(home: Home, service: FakeService) -> None:
