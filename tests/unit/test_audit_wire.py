@@ -22,7 +22,7 @@ from isolation_checks.world import World
 from warminfra.core.audit import Cell, Credential, Reply
 from warminfra.core.secret import Secret
 from warminfra_keycloak.audit import jose
-from warminfra_keycloak.audit.wire import at_realm, fields_of, realm_in
+from warminfra_keycloak.audit.wire import at_realm, fields_of, forgetful, realm_in
 
 TOKEN = "http://h/realms/{}/protocol/openid-connect/token"
 ISSUER = "http://h/realms/wi-a"
@@ -161,3 +161,18 @@ def test_at_the_server_itself_it_counts_what_is_told(answer: Reply, outcome: str
     """Another tenant, or anything of the host, has crossed; what every server tells has not."""
     world = World(cast("Scratch", None), lambda _: None)
     assert world._outcome(LIST, OF_A, answer, Reply(401, "")) == outcome
+
+
+def test_a_prover_keeps_no_cookie_of_an_earlier_login() -> None:
+    """Over HTTPS httpx would send Secure cookies by itself; a new login must be asked again."""
+    sent: list[str] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("cookie", ""))
+        return httpx.Response(200, headers={"set-cookie": "KEYCLOAK_IDENTITY=x; Path=/; Secure"})
+
+    with forgetful(httpx.MockTransport(server)) as http:
+        for _ in range(2):
+            http.get("https://172.17.0.1/realms/a")
+        http.get("https://172.17.0.1/realms/a", headers={"Cookie": "own=1"})
+    assert sent == ["", "", "own=1"]

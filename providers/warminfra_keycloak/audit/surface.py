@@ -49,11 +49,10 @@ from warminfra_keycloak.audit.holder import (
 from warminfra_keycloak.audit.host import facts_of, placeholders
 from warminfra_keycloak.audit.once import USES
 from warminfra_keycloak.audit.target import Target, public_request
-from warminfra_keycloak.audit.wire import Wire, realm_in
+from warminfra_keycloak.audit.wire import Wire, forgetful, realm_in
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
 
 AUDITOR = "auditor"
-_TIMEOUT = 20.0
 _MASTER = {"realm-name": "master"}
 
 
@@ -66,7 +65,7 @@ class KeycloakSurface:
         self.wire = Wire(access.ca_file)
         self.trust = jose.Trust()
         """How the apps that trust a realm look at a token; a mutant plants another way."""
-        self._http = httpx.Client(transport=self.wire, timeout=_TIMEOUT, follow_redirects=False)
+        self._http = forgetful(self.wire)
         self._means: dict[str, Means] = {}
         self._admin = AdminConnection(
             access.base_url,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,8 @@ import httpx
 
 from warminfra_keycloak.connection import trusting
 
+TIMEOUT = 20.0
+"""Seconds for each request."""
 _REALM = re.compile(r"/realms/([^/]+)")
 Send = Callable[[httpx.Request], httpx.Response]
 Fault = Callable[[httpx.Request, Send], httpx.Response]
@@ -63,6 +66,16 @@ class Wire(httpx.BaseTransport):
         answer = self._real.handle_request(request)
         answer.read()
         return answer
+
+
+def forgetful(transport: httpx.BaseTransport) -> httpx.Client:
+    """Return a client that keeps no cookie: a login is a new one, over HTTPS as over HTTP."""
+    return httpx.Client(
+        transport=transport,
+        timeout=TIMEOUT,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+    )
 
 
 def realm_in(url: httpx.URL) -> str:
