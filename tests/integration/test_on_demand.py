@@ -132,3 +132,33 @@ def test_who_waits_is_told_what_the_server_refused(
 
 def refuse(server: FakeServer, plan: TenantPlan) -> None:
     raise ProviderRefused("no such flow")
+
+
+def test_a_request_that_cannot_be_served_holds_nobody_up(
+    world: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant that the server refuses is tried again later and later; who came after is served."""
+    pool(world, 0)
+    world.settle()
+    create = FakeServer.create
+    refusals: list[float] = []
+
+    def refuse_first(server: FakeServer, plan: TenantPlan) -> None:
+        if world.demand.unserved(InstanceKind.WARM, ())[0].claimed:
+            refusals.append(server.clock.boot())
+            raise ProviderRefused("no such flow")
+        create(server, plan)
+
+    monkeypatch.setattr(FakeServer, "create", refuse_first)
+    assert isinstance(world.manager.acquire(REQUEST), Waiting)
+    other = replace(REQUEST, key="the key of who came second")
+    assert isinstance(world.manager.acquire(other), Waiting)
+    for _ in range(30):
+        world.step()
+        world.manager.acquire(REQUEST)
+        world.clock.advance(1.0)
+        if isinstance(world.manager.acquire(other), Granted):
+            break
+    else:
+        raise AssertionError("who came second waits for the first")
+    assert len(refusals) <= 3

@@ -21,6 +21,9 @@ from warminfra.ledger.tickets import TicketRow, Tickets
 SOON, LATEST = 0.005, 0.5
 """Shortest and longest time, in seconds, after which a client is told to ask again."""
 
+LONGEST_PAUSE = 30.0
+"""Seconds, at most, between two tries to make a tenant that the server will not have."""
+
 OVERDUE_SHARE = 0.1
 """Once a tenant is overdue: a lease is had a tenth later than it could have been, at most."""
 
@@ -39,6 +42,10 @@ class Ticket:
     """Whether a worker makes its tenant now."""
     trouble: str = ""
     """Why its tenant could not be made when that was tried last."""
+    failures: int = 0
+    """How often in a row that was so."""
+    not_before: float = 0.0
+    """When it is tried again. Meanwhile the others are served."""
 
 
 def _spent() -> dict[InstanceKind, deque[float]]:
@@ -100,19 +107,26 @@ class Demand:
             self._spent[kind].append(seconds)
 
     def claim(self, kind: InstanceKind, served: Container[str]) -> Ticket | None:
-        """Return the first ticket that is not in `served`, the key hashes with a tenant, for the
-        caller alone to serve until it calls `unclaim`."""
+        """Return the first ticket that is due and not in `served`, the key hashes with a tenant.
+
+        It is the caller's alone to serve until it calls `unclaim`.
+        """
         with self._lock:
             for ticket in self._of(kind):
-                if ticket.key_hash not in served and not ticket.claimed:
+                due = ticket.not_before <= self.clock.boot()
+                if due and ticket.key_hash not in served and not ticket.claimed:
                     ticket.claimed = True
                     return ticket
         return None
 
     def unclaim(self, ticket: Ticket, trouble: str = "") -> None:
-        """Let anybody serve it again: it was served, or could not be for a reason."""
+        """Let anybody serve it again: it was served, or could not be for a reason; then later."""
         with self._lock:
             ticket.claimed, ticket.trouble = False, trouble
+            ticket.failures = ticket.failures + 1 if trouble else 0
+            if trouble:
+                pause = min(2.0 ** (ticket.failures - 1), LONGEST_PAUSE)
+                ticket.not_before = self.clock.boot() + pause
 
     def trouble(self, key_hash: str) -> str:
         """Return why the request's tenant could not be made when that was tried last, or ""."""
