@@ -86,15 +86,15 @@ class Chromium:
 
     def text(self, selector: str = "body") -> str:
         """Return the visible text of the first element that fits, waiting for it."""
-        return str(_ask(self.http, "GET", f"element/{self._find(selector)}/text", None))
+        return str(self._on(selector, "GET", "text", None))
 
     def click(self, selector: str) -> None:
         """Click on it; a page that this leads to is waited for."""
-        _ask(self.http, "POST", f"element/{self._find(selector)}/click", {})
+        self._on(selector, "POST", "click", {})
 
     def fill(self, selector: str, text: str) -> None:
         """Type into it."""
-        _ask(self.http, "POST", f"element/{self._find(selector)}/value", {"text": text})
+        self._on(selector, "POST", "value", {"text": text})
 
     def there(self, selector: str) -> bool:
         """Say whether an element fits now."""
@@ -105,6 +105,17 @@ class Chromium:
         """Return the cookies that this page's server gets."""
         found: list[dict[str, Any]] = _ask(self.http, "GET", "cookie", None)
         return found
+
+    def _on(self, selector: str, method: str, what: str, body: Any) -> Any:
+        """Do it with the first element that fits. A page may be left between the two questions:
+        then the element of the next one is meant."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return _ask(self.http, method, f"element/{self._find(selector)}/{what}", body)
+            except BrowserTrouble as trouble:
+                if "stale element" not in str(trouble) or time.monotonic() > until:
+                    raise
 
     def _find(self, selector: str) -> str:
         query = {"using": "css selector", "value": selector}

@@ -39,7 +39,9 @@ def test_a_lease_ends_with_the_process_that_it_is_bound_to(warm: Installation) -
                 poll=0.02,
             )
     assert took < 1.0, took
-    refused = warm.run("lease", "--recipe", RECIPE, "--bind-pid", str(holder.pid), check=False)
+    refused = warm.run(
+        *("lease", "--recipe", RECIPE, "--reveal", "--bind-pid", str(holder.pid)), check=False
+    )
     assert (refused.returncode, refused.stderr.count("\n")) == (66, 1), refused.stderr
     told = warm.run("renew", document["id"], env=handle(document), check=False)
     assert told.returncode == 74

@@ -25,6 +25,10 @@ from warminfra.engine.pause import NAME, pause_archive
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7"}
 _PIN_MEMORY = 16 << 20
 """Bytes: the engine's own least is 6 MiB; the program takes a few pages."""
+_PIN_TASKS = 32
+"""The program is one; the runtime, which starts it within these limits, has threads of its own."""
+_PIN_TRIES = 3
+"""On a busy machine the runtime's first process may be gone before it is started."""
 
 _NO = (
     "manifest unknown", "not found", "unauthorized", "denied", "manifest verification failed",
@@ -135,6 +139,15 @@ class DockerImages(Connected):
         ]
 
     def pin(self, image: str, labels: Mapping[str, str]) -> str:
+        for _ in range(_PIN_TRIES - 1):
+            try:
+                return self._pin(image, labels)
+            except EngineRefused as error:
+                if "stopped process" not in error.message:
+                    raise
+        return self._pin(image, labels)
+
+    def _pin(self, image: str, labels: Mapping[str, str]) -> str:
         from docker.types import LogConfig
 
         archive = pause_archive(self.facts().platform)
@@ -144,7 +157,7 @@ class DockerImages(Connected):
                 network_mode="none",
                 restart_policy={"Name": "always"},
                 mem_limit=_PIN_MEMORY,
-                pids_limit=4,
+                pids_limit=_PIN_TASKS,
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 log_config=LogConfig(type="none"),

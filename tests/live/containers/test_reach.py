@@ -9,7 +9,7 @@ import json
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import HTTPSHandler, build_opener
@@ -96,9 +96,11 @@ def served(installation: Installation, mode: str) -> Iterator[None]:
     """Have leases served in that mode meanwhile."""
     if mode == "dedicated":
         installation.run("revert", "--why", "for the test")
-    yield
-    if mode == "dedicated":
-        installation.run("lift")
+    try:
+        yield
+    finally:
+        if mode == "dedicated":
+            installation.run("lift")
 
 
 @pytest.mark.parametrize("mode", ["shared", "dedicated"])
@@ -110,12 +112,17 @@ def test_a_person_logs_in_and_out_of_a_container_over_https(
     env_file, overlay = tmp_path / "docs.env", tmp_path / "compose.reach.yml"
     env_file.write_text((LASUITE_DOCS / ".env.sample").read_text())
     stack_port = free_port()
-    with served(node, mode), front(tmp_path / "front", ("127.0.0.1", stack_port)) as proxy:
+    with (
+        served(node, mode),
+        front(tmp_path / "front", ("127.0.0.1", stack_port)) as proxy,
+        ExitStack() as last,
+    ):
         domain = f"{proxy.address}:{proxy.port}"
         lease = leased(
             node, "--domain", domain, "--stack", "reach-docs",
             "--app-env", str(env_file), "--overlay", str(overlay),
         )  # fmt: skip
+        last.callback(released, node)
         assert lease["mode"] == mode
         assert lease["issuer"].startswith("https://")
         text = env_file.read_text()
@@ -147,7 +154,6 @@ def test_a_person_logs_in_and_out_of_a_container_over_https(
             assert browser.text("#who") == "Nobody is logged in."
             browser.click("#login")
             assert browser.text("#kc-login")  # a password is asked for again
-    released(node)
 
 
 def test_a_strict_client_is_told_the_same_issuer_on_the_host_and_in_a_container(
