@@ -18,8 +18,9 @@ from warminfra.ledger import Ledger
 
 
 def pytest_configure() -> None:
-    """Let the commands under test hear Ctrl-C: a shell's job in the background ignores it."""
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    """Let the commands under test hear what the background ignores: Ctrl-C and, below `nohup`, the
+    end of the terminal."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             signal.signal(number, usual)
