@@ -12,6 +12,7 @@ from tests.stateful.installation import POOL_MAX, TEMPLATE, Installation
 from warminfra.core.errors import ProviderRefused
 from warminfra.core.models import Granted, LeaseRequest, TenantPlan, Waiting
 from warminfra.core.states import InstanceKind, InstanceState, TenantState
+from warminfra.leasing.demand import Demand
 from warminfra.leasing.warm import BACKLOG
 from warminfra.testing.fake_provider import FakeServer
 
@@ -128,6 +129,22 @@ def test_who_waits_is_told_what_the_server_refused(
     waiting = world.manager.acquire(REQUEST)
     assert isinstance(waiting, Waiting)
     assert waiting.reason == "a tenant could not be made: no such flow"
+
+
+def test_no_second_tenant_in_the_moment_of_the_grant(
+    world: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a lease's transaction and the end of its ticket nobody makes another tenant."""
+    pool(world, 0)
+    world.settle()
+    assert isinstance(world.manager.acquire(REQUEST), Waiting)
+    world.step()
+    monkeypatch.setattr(Demand, "done", lambda self, key_hash: False)
+    assert isinstance(world.manager.acquire(REQUEST), Granted)
+    for _ in range(3):
+        world.step()
+    assert world.ledger.tenants.counts()[TenantState.LEASED] == 1
+    assert world.ledger.instances.current()[0].made == POOL_MAX + 1
 
 
 def refuse(server: FakeServer, plan: TenantPlan) -> None:

@@ -192,6 +192,10 @@ class Worker(ABC):
 
     def _make_for(self, server: Server, ticket: Ticket, begun: float) -> str:
         """Make the tenant that a request waits for; the work for it began at `begun`."""
+        if self.ledger.leases.by_key(ticket.key_hash) is not None:
+            # It has its lease, and has not come to say that it waits no more.
+            self.demand.unclaim(ticket)
+            return ""
         recipe = self.ledger.recipes.get(ticket.recipe)
         if recipe is None:
             self.demand.done(ticket.key_hash)
