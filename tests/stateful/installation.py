@@ -250,13 +250,14 @@ class Installation:
                 "launcher": FakeLauncher(server, self.faults),
                 "connect": connect,
                 "builder": builder,
+                "teardown": teardown,
                 "sweeper": sweeper,
                 "demand": self.demand,
                 "settings": self.settings,
             }
             if kind is InstanceKind.DEDICATED:
                 return self.dedicated_class(**common, spare=room.spare)
-            return WarmWorker(**common, teardown=teardown, pool=pool, watch=watch)
+            return WarmWorker(**common, pool=pool, watch=watch)
 
         self.fleet = Fleet("fake", ledger, clock, self.entropy, self.settings, room, new_worker)
         engine = FakeStacks(self.swarm, self.faults)

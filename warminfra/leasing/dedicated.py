@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from warminfra.core.errors import WarminfraError
 from warminfra.core.models import Recipe
-from warminfra.core.states import LIVE_TENANT, InstanceKind, InstanceState, TenantState
+from warminfra.core.states import InstanceKind, InstanceState, TenantState
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.leasing.worker import Worker
@@ -46,7 +46,9 @@ class DedicatedWorker(Worker):
         try:
             self.launcher.stop(self.instance, discard=True)
         except WarminfraError as error:
-            self._failed(error)
+            # What cannot be removed shows as quarantine.
+            for tenant in self.ledger.tenants.in_states((TenantState.RETIRING,), self.instance):
+                self.teardown.put_off(tenant, error.message)
             raise
         if self.ledger.tenants.gone_with(self.instance, self.clock.wall()):
             self.ledger.instances.move(self.instance, InstanceState.STOPPED)
@@ -81,14 +83,3 @@ class DedicatedWorker(Worker):
         if recipe is None:
             return ""
         return "trouble" if self._make(server, recipe) else "spare made"
-
-    def _failed(self, error: WarminfraError) -> None:
-        """Put the next attempt off, so that what cannot be removed shows as quarantine."""
-        for tenant in self.ledger.tenants.in_states(LIVE_TENANT, self.instance):
-            if tenant.state is TenantState.RETIRING:
-                delay = min(
-                    self.settings.retry_base * 2**tenant.attempts, self.settings.retry_limit
-                )
-                self.ledger.tenants.failed(
-                    tenant.id, self.clock.boot() + delay, error.message, count=True
-                )

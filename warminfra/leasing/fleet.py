@@ -9,13 +9,13 @@ that waits, as far as there is room, and the spares.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from warminfra.core.clock import Clock
 from warminfra.core.entropy import Entropy
-from warminfra.core.ids import InstanceId, mint_instance_id
-from warminfra.core.models import Instance
+from warminfra.core.ids import InstanceId, TemplateHash, mint_instance_id
+from warminfra.core.models import Instance, Recipe
 from warminfra.core.ports import Provider
 from warminfra.core.states import InstanceKind, InstanceState, TenantState
 from warminfra.leasing.room import Room
@@ -54,8 +54,16 @@ class Fleet:
                 if row.id not in self.workers:
                     self.workers[row.id] = self.new_worker(row.id, row.kind)
             staying = [row for row in rows if row.state not in LEAVING]
-            self._tend_warm([row for row in staying if row.kind is InstanceKind.WARM])
-            self._tend_dedicated([row for row in staying if row.kind is InstanceKind.DEDICATED])
+            recipes = self.ledger.recipes.all()
+            alone = self.room.alone(recipes)
+            self._tend_warm(
+                [row for row in staying if row.kind is InstanceKind.WARM],
+                # A recipe may share, or none is known yet.
+                useful=not recipes or len(alone) < len(recipes),
+            )
+            self._tend_dedicated(
+                [row for row in staying if row.kind is InstanceKind.DEDICATED], alone
+            )
 
     def finished(self) -> list[Worker]:
         """Return the workers of drained warm instances; the caller shuts them down and drops them.
@@ -106,7 +114,7 @@ class Fleet:
 
     # ------------------------------------------------------------ warm
 
-    def _tend_warm(self, staying: Sequence[Instance]) -> None:
+    def _tend_warm(self, staying: Sequence[Instance], *, useful: bool) -> None:
         fresh = [row for row in staying if row.made < self.settings.replace_after]
         for _ in range(self.settings.warm - len(fresh)):
             self._add(InstanceKind.WARM)
@@ -114,7 +122,7 @@ class Fleet:
             for row in staying:
                 if row not in fresh:
                     self._drain(row)
-        if self.room.sharing():
+        if useful:
             self._useless_since = None
             for row in staying:
                 if row.state is InstanceState.PARKED:
@@ -135,26 +143,25 @@ class Fleet:
 
     # ------------------------------------------------------------ dedicated
 
-    def _tend_dedicated(self, staying: Sequence[Instance]) -> None:
+    def _tend_dedicated(self, staying: Sequence[Instance], alone: Sequence[Recipe]) -> None:
         if self.settings.no_dedicated:
             return
         free = [row for row in staying if not row.made]
         waiting = self.room.waiting()
-        wanted = waiting + (1 if self.room.spare() else 0)
+        wanted = waiting + (1 if self.room.spare_among(alone) else 0)
         for _ in range(wanted - len(free)):
             if not self.room.fits(InstanceKind.DEDICATED, self.ledger.instances.current()):
                 break
             self._add(InstanceKind.DEDICATED)
         for row in free[wanted:]:
             self._drain(row)
-        self._give_up_spares(waiting - len(free))
+        if staying:
+            self._give_up_spares(waiting - len(free), {recipe.template_hash for recipe in alone})
 
-    def _give_up_spares(self, short: int) -> None:
+    def _give_up_spares(self, short: int, needed: Container[TemplateHash]) -> None:
         """End spares: those of a recipe that needs none now, and as many as others wait for."""
-        needed = {recipe.template_hash for recipe in self.room.dedicated_recipes()}
-        spares = self.room.spares()
         lack = self.room.lack(self.ledger.instances.current())
-        for tenant in spares:
+        for tenant in self.room.spares():
             if tenant.template_hash not in needed:
                 self.ledger.tenants.retire(
                     tenant.id, "no recipe needs it as a spare", self.clock.wall()

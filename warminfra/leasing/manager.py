@@ -68,7 +68,6 @@ class LeaseManager:
     stacks: StackKeeper
     bell: Bell = field(default_factory=Bell)
     """Rings when the workers have something to do."""
-    _templates: dict[TemplateHash, Template] = field(default_factory=dict)
 
     def acquire(self, request: LeaseRequest) -> Granted | Waiting:
         """Grant a lease, or say that the client should ask again with the same key.
@@ -183,12 +182,8 @@ class LeaseManager:
         return lease, tenant
 
     def template(self, template_hash: TemplateHash) -> Template:
-        """Return a template; they never change, so each is read once."""
-        template = self._templates.get(template_hash)
-        if template is None:
-            template = self.ledger.recipes.template(template_hash)
-            self._templates[template_hash] = template
-        return template
+        """Return a template of the ledger."""
+        return self.ledger.recipes.template(template_hash)
 
     def decide(self, facts: SharingFacts, recipe: Recipe) -> Decision:
         """Say in which mode the recipe is served now, and why."""

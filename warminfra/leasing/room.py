@@ -40,18 +40,28 @@ class Room:
 
     def waiting(self) -> int:
         """Count the requests for which a server is still to be had."""
+        if not self.demand.waiting(InstanceKind.DEDICATED):
+            return 0
         return len(self.demand.unserved(InstanceKind.DEDICATED, self.ledger.tenants.reserved()))
 
     def spare(self) -> Recipe | None:
+        """Return the recipe for which a spare is missing now, or None."""
+        return self.spare_among(self.alone(self.ledger.recipes.all()))
+
+    def spare_among(self, alone: Sequence[Recipe]) -> Recipe | None:
         """Return the recipe for which a spare is missing: of those served dedicated the one that
         was leased last. None if there are enough."""
-        recipes = self.dedicated_recipes()
-        if not recipes or len(self.spares()) >= self.settings.spares:
+        if not alone or not self.settings.spares:
+            return None
+        spares = self.spares()
+        if len(spares) >= self.settings.spares:
             return None
         last = self.ledger.leases.last_by_recipe()
-        recipes.sort(key=lambda recipe: last.get(recipe.name, recipe.enrolled_at), reverse=True)
-        kept = {tenant.template_hash for tenant in self.spares()}
-        return next((one for one in recipes if one.template_hash not in kept), recipes[0])
+        newest = sorted(
+            alone, key=lambda recipe: last.get(recipe.name, recipe.enrolled_at), reverse=True
+        )
+        kept = {tenant.template_hash for tenant in spares}
+        return next((one for one in newest if one.template_hash not in kept), newest[0])
 
     def spares(self) -> Sequence[Tenant]:
         """Return the tenants in store, oldest first."""
@@ -63,14 +73,9 @@ class Room:
             if not tenant.reserved_for and kinds.get(tenant.instance) is InstanceKind.DEDICATED
         ]
 
-    def dedicated_recipes(self) -> list[Recipe]:
-        """Return the recipes that are served dedicated now."""
-        return [recipe for recipe in self.ledger.recipes.all() if not self.shared(recipe)]
-
-    def sharing(self) -> bool:
-        """Say whether a warm instance is of use: a recipe may share it, or none is known yet."""
-        recipes = self.ledger.recipes.all()
-        return not recipes or any(self.shared(recipe) for recipe in recipes)
+    def alone(self, recipes: Sequence[Recipe]) -> list[Recipe]:
+        """Return those that are served dedicated now."""
+        return [recipe for recipe in recipes if not self.shared(recipe)]
 
     def lack(self, rows: Collection[Instance]) -> str:
         """Return why no further dedicated instance can be had, "" if one can."""

@@ -34,10 +34,10 @@ class Teardown:
             server.provider.destroy_tenant(ref)
             remains = server.provider.verify_gone(ref)
         except WarminfraError as error:
-            self._failed(tenant, error.message)
+            self.put_off(tenant, error.message)
             return False
         if remains:
-            self._failed(tenant, "still there: " + "; ".join(remains))
+            self.put_off(tenant, "still there: " + "; ".join(remains))
             return False
         if tenant.uncertain_until > self.clock.boot():
             self.ledger.tenants.failed(
@@ -49,7 +49,8 @@ class Teardown:
             return False
         return self.ledger.tenants.gone(tenant.id, self.clock.wall())
 
-    def _failed(self, tenant: Tenant, why: str) -> None:
+    def put_off(self, tenant: Tenant, why: str) -> None:
+        """Note a failure, and when to try again."""
         delay = min(self.settings.retry_base * 2**tenant.attempts, self.settings.retry_limit)
         jitter = 0.5 + self.entropy.fraction()
         self.ledger.tenants.failed(tenant.id, self.clock.boot() + delay * jitter, why, count=True)

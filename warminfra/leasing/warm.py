@@ -14,7 +14,6 @@ from warminfra.core.states import InstanceKind, InstanceState, TenantState
 from warminfra.leasing.pool import Pool
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import QUARANTINE_AFTER
-from warminfra.leasing.teardown import Teardown
 from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
 
@@ -28,7 +27,6 @@ class WarmWorker(Worker):
 
     kind: ClassVar[InstanceKind] = InstanceKind.WARM
 
-    teardown: Teardown
     pool: Pool
     watch: Watch
     _next_sweep: float = 0.0

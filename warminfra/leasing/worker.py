@@ -26,6 +26,7 @@ from warminfra.leasing.demand import Demand, Ticket
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sweeper import Sweeper
+from warminfra.leasing.teardown import Teardown
 from warminfra.ledger import Ledger
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ class Worker(ABC):
     launcher: Launcher
     connect: Connect
     builder: Builder
+    teardown: Teardown
     sweeper: Sweeper
     demand: Demand
     settings: LeasingSettings

@@ -19,6 +19,7 @@ class Recipes:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._templates: dict[TemplateHash, Template] = {}
 
     def enroll(self, recipe: Recipe, template: Template) -> None:
         """Enrol, or replace the settings of, a recipe; its template is stored with it."""
@@ -58,10 +59,14 @@ class Recipes:
             return [rows.recipe(row) for row in found]
 
     def template(self, template_hash: TemplateHash) -> Template:
-        """Return a stored template; KeyError if there is none."""
+        """Return a stored template; KeyError if there is none. They never change, so each is read
+        once."""
+        known = self._templates.get(template_hash)
+        if known is not None:
+            return known
         query = select(templates.c.document).where(templates.c.hash == template_hash)
         with self._db.read() as tx:
             document = tx.execute(query).scalar_one_or_none()
         if document is None:
             raise KeyError(template_hash)
-        return template_from_json(document)
+        return self._templates.setdefault(template_hash, template_from_json(document))

@@ -132,13 +132,14 @@ def compose(
             "launcher": launchers[kind],
             "connect": connect,
             "builder": builder,
+            "teardown": teardown,
             "sweeper": sweeper,
             "demand": demand,
             "settings": leasing,
         }
         if kind is InstanceKind.DEDICATED:
             return DedicatedWorker(**common, spare=room.spare)
-        return WarmWorker(**common, teardown=teardown, pool=pool, watch=watch)
+        return WarmWorker(**common, pool=pool, watch=watch)
 
     fleet = Fleet(package.name, ledger, clock, entropy, leasing, room, new_worker)
     engine = stack_engine(settings)
