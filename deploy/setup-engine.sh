@@ -14,16 +14,6 @@ need /usr/bin/docker-registry docker-registry
 need /usr/sbin/debootstrap debootstrap
 command -v git >/dev/null || missing="$missing git"
 command -v runc >/dev/null || missing="$missing runc"
-[ -n "$missing" ] || exit 0
-
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "setup: missing:$missing (install them as root)" >&2
-    exit 78
-fi
-echo "setup: installing$missing" >&2
-export DEBIAN_FRONTEND=noninteractive
 # In runlevel 1 Debian's scripts start no service: the engine of the tests is another one.
 export RUNLEVEL=1
-apt-get update -qq
-# shellcheck disable=SC2086 - a list of packages
-apt-get install -y -qq --no-install-recommends $missing >/dev/null
+. "$(dirname "$0")/install-missing.sh"

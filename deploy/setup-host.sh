@@ -22,14 +22,5 @@ has_distribution() {
 missing=""
 has_java || missing="$missing openjdk-17-jre-headless"
 has_distribution || missing="$missing maven"
-[ -n "$missing" ] || exit 0
-
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "setup: missing:$missing (install them as root, or set JAVA_HOME and KEYCLOAK_HOME)" >&2
-    exit 78
-fi
-echo "setup: installing$missing" >&2
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-# shellcheck disable=SC2086 - a list of packages
-apt-get install -y -qq --no-install-recommends $missing >/dev/null
+else_hint=", or set JAVA_HOME and KEYCLOAK_HOME"
+. "$(dirname "$0")/install-missing.sh"

@@ -11,12 +11,12 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.command import ARGV, Home, new_home
+from tests.command import ARGV, Home
 from tests.fake_service import CLIENT_SECRET, HANDLE, LEASE, FakeService, document, problem, serving
 from warminfra.cli.processes import descendants, start_time
 
@@ -42,18 +42,6 @@ if len(sys.argv) > 2:
     sys.exit(int(sys.argv[2]))
 time.sleep(60)
 """
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with new_home() as made:
-        yield made
-
-
-@pytest.fixture
-def service(home: Home) -> Iterator[FakeService]:
-    with serving(home.runtime_dir) as fake:
-        yield fake
 
 
 def until(condition: Callable[[], bool], seconds: float = 30.0) -> bool:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.command import Home, new_home
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with new_home() as made:
-        yield made
+from tests.command import Home
 
 
 @pytest.fixture

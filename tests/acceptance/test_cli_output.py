@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,24 +18,11 @@ from tests.fake_service import (
     STATUS,
     FakeService,
     problem,
-    serving,
 )
 from warminfra.cli.commands import COMMANDS
 
 SECRETS = (HANDLE, CLIENT_SECRET, PASSWORD)
 HELD = {"WARMINFRA_LEASE_ID": LEASE, "WARMINFRA_LEASE_HANDLE": HANDLE}
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with new_home() as made:
-        yield made
-
-
-@pytest.fixture
-def service(home: Home) -> Iterator[FakeService]:
-    with serving(home.runtime_dir) as fake:
-        yield fake
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

@@ -5,27 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
 
 import pytest
 
-from tests.command import Home, new_home
-from tests.fake_service import HANDLE, HELD_UNTIL, LEASE, STATUS, FakeService, problem, serving
+from tests.command import Home
+from tests.fake_service import HANDLE, HELD_UNTIL, LEASE, STATUS, FakeService, problem
 
 HELD = {"WARMINFRA_LEASE_ID": LEASE, "WARMINFRA_LEASE_HANDLE": HANDLE}
 RELEASE = ("DELETE", f"/v1/leases/{LEASE}")
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with new_home() as made:
-        yield made
-
-
-@pytest.fixture
-def service(home: Home) -> Iterator[FakeService]:
-    with serving(home.runtime_dir) as fake:
-        yield fake
 
 
 def execute(*command: str, options: tuple[str, ...] = ()) -> tuple[str, ...]:

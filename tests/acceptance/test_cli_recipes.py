@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.command import Home, new_home
+from tests.command import Home
 from tests.recipe_folder import SAMPLE, commit, recipe, service
 
 SSO = '[sso]\nprovider = "keycloak"\n'
 PORTS = "ports: ['8080:80']\nenvironment: {DB_PASSWORD: hunter2-hunter2}\n"
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with new_home() as made:
-        yield made
 
 
 @pytest.fixture

@@ -5,29 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from tests.command import Home, new_home
-from tests.fake_service import FakeService, serving
+from tests.command import Home
+from tests.fake_service import FakeService
 
 HEAVY = {
     "alembic", "docker", "fastapi", "httpx", "hypothesis", "keycloak", "pydantic", "rich",
     "sqlalchemy", "starlette", "structlog", "uvicorn",
 }  # fmt: skip
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with new_home() as made:
-        yield made
-
-
-@pytest.fixture
-def service(home: Home) -> Iterator[FakeService]:
-    with serving(home.runtime_dir) as fake:
-        yield fake
 
 
 @pytest.mark.parametrize(

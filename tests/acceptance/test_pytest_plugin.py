@@ -6,11 +6,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 
 import pytest
 
-from tests.command import Home, new_home
+from tests.command import Home
 from tests.fake_service import (
     CLIENT_SECRET,
     HANDLE,
@@ -19,25 +18,12 @@ from tests.fake_service import (
     FakeService,
     document,
     problem,
-    serving,
 )
 
 ACQUIRE = ("POST", "/v1/leases")
 RENEW = ("POST", f"/v1/leases/{LEASE}/renew")
 RELEASE = ("DELETE", f"/v1/leases/{LEASE}")
 QUIET = ("-q", "-p", "no:cacheprovider", "-W", "error")
-
-
-@pytest.fixture
-def home() -> Iterator[Home]:
-    with new_home() as made:
-        yield made
-
-
-@pytest.fixture
-def service(home: Home) -> Iterator[FakeService]:
-    with serving(home.runtime_dir) as fake:
-        yield fake
 
 
 def start(
