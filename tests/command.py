@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,16 +51,21 @@ class Home:
         }
 
     def start(
-        self, *arguments: str, extra: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        extra: Mapping[str, str] | None = None,
+        program: Sequence[str] = ARGV,
+        stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
-        """Start a command with pipes. It is killed at the latest with its home."""
+        """Start a command with pipes, or another program. It is killed at the latest with its
+        home."""
         process = subprocess.Popen(
-            [*ARGV, *arguments],
+            [*program, *arguments],
             cwd=self.path,
             env=self.environment(extra),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
         self.started.append(process)

@@ -31,17 +31,10 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start pytest on one test file."""
     (home.path / "test_it.py").write_text(textwrap.dedent(source))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *QUIET, *options, "test_it.py"],
-        cwd=home.path,
-        env=home.environment(extra),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    pytest_on = (sys.executable, "-m", "pytest", *QUIET)
+    return home.start(
+        *options, "test_it.py", extra=extra, program=pytest_on, stderr=subprocess.STDOUT
     )
-    home.started.append(process)
-    return process
 
 
 def run(
