@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,16 +14,6 @@ from warminfra.leasing.holds import TENANT_MEMORY
 
 KEY = "0123456789abcdef"
 PROCESS = ProcessRef(4711, 1)
-
-
-@pytest.fixture
-def world(migrated_ledger: Path, tmp_path: Path) -> Iterator[Installation]:
-    folder = tmp_path / "world"
-    folder.mkdir()
-    made = Installation(migrated_ledger, folder)
-    made.settle()
-    yield made
-    made.ledger.close()
 
 
 def grant(world: Installation, number: int = 0, stack: str = "") -> Granted:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,16 +21,6 @@ from warminfra.leasing.settings import QUARANTINE_AFTER, TICKET_PATIENCE
 from warminfra.leasing.sharing import SharingPolicy
 
 KEY = "0123456789abcdef"
-
-
-@pytest.fixture
-def world(migrated_ledger: Path, tmp_path: Path) -> Iterator[Installation]:
-    folder = tmp_path / "world"
-    folder.mkdir()
-    made = Installation(migrated_ledger, folder)
-    made.settle()
-    yield made
-    made.ledger.close()
 
 
 def grant(world: Installation, request: LeaseRequest | None = None) -> Granted:

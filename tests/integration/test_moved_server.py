@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.stateful.installation import Installation
@@ -13,14 +10,6 @@ from warminfra.core.models import Granted, LeaseRequest
 from warminfra.core.states import TenantState
 
 KEY = "0123456789abcdef"
-
-
-@pytest.fixture
-def world(migrated_ledger: Path, tmp_path: Path) -> Iterator[Installation]:
-    made = Installation(migrated_ledger, tmp_path)
-    made.settle()
-    yield made
-    made.ledger.close()
 
 
 def test_nobody_is_sent_to_an_address_that_is_no_more(world: Installation) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -17,14 +15,6 @@ from warminfra.leasing.warm import BACKLOG
 from warminfra.testing.fake_provider import FakeServer
 
 REQUEST = LeaseRequest("app", "0123456789abcdef")
-
-
-@pytest.fixture
-def world(migrated_ledger: Path, tmp_path: Path) -> Iterator[Installation]:
-    made = Installation(migrated_ledger, tmp_path)
-    made.settle()
-    yield made
-    made.ledger.close()
 
 
 def pool(world: Installation, size: int) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.stateful.installation import Installation
@@ -13,16 +10,6 @@ from warminfra.core.models import Granted, LeaseRequest
 from warminfra.core.states import LeaseState
 
 KEY, OTHER_KEY = "0123456789abcdef", "fedcba9876543210"
-
-
-@pytest.fixture
-def world(migrated_ledger: Path, tmp_path: Path) -> Iterator[Installation]:
-    folder = tmp_path / "world"
-    folder.mkdir()
-    made = Installation(migrated_ledger, folder)
-    made.settle()
-    yield made
-    made.ledger.close()
 
 
 def grant(world: Installation, run: str, slot: str = "", key: str = KEY, **more: str) -> Granted:

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.stateful.installation import Installation
 from warminfra.core.errors import Conflict
 from warminfra.core.models import Granted, LeaseRequest
-
-
-@pytest.fixture
-def world(migrated_ledger: Path, tmp_path: Path) -> Iterator[Installation]:
-    folder = tmp_path / "world"
-    folder.mkdir()
-    made = Installation(migrated_ledger, folder)
-    made.settle()
-    yield made
-    made.ledger.close()
 
 
 @pytest.mark.parametrize(("moment", "is_older"), [(0.25, True), (0.0, False)])

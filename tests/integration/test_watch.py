@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-
-import pytest
 
 from tests.stateful.installation import SETTINGS, TEMPLATE, Installation
 from warminfra.core.ids import VerdictId
@@ -18,14 +14,6 @@ from warminfra.leasing.sharing import SharingPolicy
 from warminfra.service.reaudit import Reaudit
 
 KEY = "0123456789abcdef"
-
-
-@pytest.fixture
-def world(migrated_ledger: Path, tmp_path: Path) -> Iterator[Installation]:
-    made = Installation(migrated_ledger, tmp_path)
-    made.settle()
-    yield made
-    made.ledger.close()
 
 
 def open_the_gate(world: Installation) -> Verdict:

@@ -15,20 +15,16 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from warminfra.core.models import ProcessRef
-from warminfra.instances.processes import process_ref
+from warminfra.instances.processes import SystemProcesses, process_ref
 
 
-class ProcessWatch:
+class ProcessWatch(SystemProcesses):
     """`core.ports.Processes` of this machine. Safe to call from many threads."""
 
     def __init__(self) -> None:
         self._ends = select.epoll()
         self._handles: dict[ProcessRef, int] = {}
         self._lock = threading.Lock()
-
-    def alive(self, process: ProcessRef) -> bool:
-        """Say whether that very process runs (a zombie does not)."""
-        return process_ref(process.pid) == process
 
     def watch(self, processes: Collection[ProcessRef]) -> None:
         """Look out for the ends of exactly these from now on."""
