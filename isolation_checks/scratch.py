@@ -238,10 +238,13 @@ class Scratch:
         """Let the service die right after a tenant was made, before it wrote that down."""
         self.crashes += 1
         self.wire.die_at_the_next()
-        self.manager.acquire(LeaseRequest(RECIPE, secrets.token_hex(16)))
+        key = secrets.token_hex(16)
+        self.manager.acquire(LeaseRequest(RECIPE, key))
         if not self.wire.died.wait(LEASE_PATIENCE):
             self.wire.calm()
             raise NoCapacity("the scratch service makes no tenant, so it could not die at one")
+        # Whoever asked is gone too: the next service must make nothing for it.
+        self.parts.manager.withdraw(key)
         self._service.again()
         running(self.parts, lambda _: None)
 

@@ -18,6 +18,7 @@ from keycloak.urls_patterns import (
     URL_ADMIN_REALM_ROLES_ROLE_BY_ID,
 )
 
+from warminfra.core.models import JsonObject
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
 
 _NOT_FOUND = 404
@@ -62,19 +63,28 @@ class MasterTraces:
     def orphans(self) -> list[str]:
         """Return a line for each part of master's `admin` whose client is gone, whoever left it.
 
-        For the look at a whole server: its cost grows with the number of realms.
+        For the look at a whole server: its cost grows with the number of realms. Realms may come
+        and go meanwhile: an orphan was there both before and after the clients were listed.
         """
+        before = self._parts_of_admin()
         clients = self._looker.get(URL_ADMIN_CLIENTS.format(**_MASTER), timeout=SLOW_TIMEOUT).json()
         known = {client["id"] for client in clients}
+        left = {role: part for role, part in before.items() if part["containerId"] not in known}
+        if left:
+            after = self._parts_of_admin()
+            left = {role: part for role, part in left.items() if role in after}
+        return sorted(
+            f"role {part['name']} ({role}) of client {part['containerId']}, which is gone"
+            for role, part in left.items()
+        )
+
+    def _parts_of_admin(self) -> dict[str, JsonObject]:
+        """Return the client roles that master's role `admin` is made of, by their ids."""
         path = URL_ADMIN_REALM_ROLES_COMPOSITE_REALM_ROLE.format(
             **_MASTER, **{"role-name": "admin"}
         )
         parts = self._looker.get(path, timeout=SLOW_TIMEOUT).json()
-        return sorted(
-            f"role {part['name']} ({part['id']}) of client {part['containerId']}, which is gone"
-            for part in parts
-            if part.get("clientRole") and part["containerId"] not in known
-        )
+        return {part["id"]: part for part in parts if part.get("clientRole")}
 
     def _exists(self, role: ManagementRole) -> bool:
         path = URL_ADMIN_REALM_ROLES_ROLE_BY_ID.format(**_MASTER, **{"role-id": role.id})

@@ -106,6 +106,28 @@ def test_who_stops_asking_loses_the_place_not_the_tenant(world: Installation) ->
     grant(world, LeaseRequest("app", KEY + "next"))
 
 
+def test_who_withdraws_leaves_the_queue_and_no_tenant_behind(world: Installation) -> None:
+    """Whether it still waits, its tenant is ready, or its lease was granted in that moment."""
+    recipe = world.ledger.recipes.get("app")
+    assert recipe is not None
+    world.ledger.recipes.enroll(replace(recipe, pool_min=0, pool_max=0), TEMPLATE)
+    world.settle()
+    for steps in range(4):
+        key = f"{KEY}{steps}"
+        answer = world.manager.acquire(LeaseRequest("app", key))
+        for _ in range(steps):
+            world.step()
+        if steps == 3:
+            answer = world.manager.acquire(LeaseRequest("app", key))
+        assert isinstance(answer, Granted) == (steps == 3)
+        world.manager.withdraw(key)
+        world.manager.withdraw(key)
+        assert world.demand.waiting() == 0
+        world.settle()
+        assert world.ledger.leases.active() == []
+        assert world.realms() == set()
+
+
 def test_wrong_requests_are_told_so(world: Installation) -> None:
     """A ttl over the maximum, an unknown recipe with the nearest name, a wrong handle."""
     with pytest.raises(errors.Usage, match="600"):

@@ -25,7 +25,7 @@ from warminfra.core.secret import Secret
 from warminfra.core.states import InstanceKind, LeaseState, StackState, TenantState
 from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.ledger import Ledger
-from warminfra.testing.fake_provider import SimulatedCrash
+from warminfra.testing.fake_provider import HICCUPS, SimulatedCrash
 
 
 @dataclass
@@ -86,11 +86,15 @@ class LeaseMachine(RuleBasedStateMachine):
         stack=st.sampled_from(["", "", "run-1", "run-2"]),
         crash=st.integers(0, 12),
         asks=st.integers(1, 6),
+        withdraws=st.booleans(),
     )
     def acquire(
-        self, bound: bool, domain: str, stack: str, crash: int, asks: int
+        self, bound: bool, domain: str, stack: str, crash: int, asks: int, withdraws: bool
     ) -> TenantId | None:
-        """A client asks, again and again with the same key, whatever dies in between."""
+        """A client asks, again and again with the same key, whatever dies in between.
+
+        In the end it gives up, with a word or without.
+        """
         self.keys += 1
         process = ProcessRef(100 + self.keys, 1) if bound else None
         request = LeaseRequest(
@@ -103,6 +107,8 @@ class LeaseMachine(RuleBasedStateMachine):
                 assert not (shared and self.reverted), "a shared lease under a standing revert"
                 return self._promised(answer, request)
             self._survive(self.world.step, 0)
+        if withdraws:
+            self._survive(lambda: self.world.manager.withdraw(request.key), crash)
         return None
 
     @rule(lease=leases, crash=st.integers(0, 4))
@@ -254,10 +260,10 @@ class LeaseMachine(RuleBasedStateMachine):
         """The next create is taken by the server, but its answer never comes."""
         self.world.server.lose_next_reply = True
 
-    @rule(when=st.sampled_from(["before", "after"]))
-    def call_has_no_answer(self, when: str) -> None:
-        """The next other call times out, before or after it took effect."""
-        self.world.server.hiccup = when
+    @rule(point=st.sampled_from(HICCUPS))
+    def call_has_no_answer(self, point: str) -> None:
+        """The next call of that kind times out, before or after it took effect."""
+        self.world.server.hiccup = point
 
     @rule(up=st.booleans())
     def engine_comes_and_goes(self, up: bool) -> None:

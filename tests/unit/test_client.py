@@ -76,6 +76,25 @@ def test_waiting_in_vain_tells_the_reason(client: Client, service: FakeService) 
         client.acquire("docs", wait=0.1)
 
 
+def test_who_gives_up_leaves_the_queue(client: Client, service: FakeService) -> None:
+    """At the end of the wait and at an interrupt; one with a key keeps its place for a while."""
+
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    service.script[ACQUIRE] = [TICKET]
+    with pytest.raises(NoCapacity):
+        client.acquire("docs", run="r1")
+    with pytest.raises(KeyboardInterrupt):
+        client.acquire("docs", run="r2", wait=30, on_wait=interrupt)
+    with pytest.raises(NoCapacity):
+        client.acquire("docs", run="r3", key=Secret("k" * 20))
+    asked = [wish for _, _, wish, _ in service.asked(*ACQUIRE)]
+    withdrawn = [wish for _, _, wish, _ in service.asked("POST", "/v1/leases/withdraw")]
+    assert [wish["run"] for wish in withdrawn] == ["r1", "r2"]
+    assert [wish["key"] for wish in withdrawn] == [wish["key"] for wish in asked[:2]]
+
+
 def test_a_refusal_is_not_repeated(client: Client, service: FakeService) -> None:
     """A sure no ends the wait at once."""
     service.script[ACQUIRE] = [problem(403, "sharing_refused")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,9 @@ service does not say itself when to ask again."""
 
 COMES_BACK = 3.0
 """Seconds in which a socket that nobody serves may be served again (a service being restarted)."""
+
+WITHDRAW_TIMEOUT = 1.0
+"""Seconds that a client that gives up waits until the service has heard of it."""
 
 PURGE_TIMEOUT = 1800.0
 
@@ -97,7 +101,8 @@ class Client:
         whole run is released, if it is another. With `bind` the lease ends as soon as this process
         dies, with `bind_pid` that one; with `stack` it owns the Swarm stack of that name. Raises
         `NoCapacity` with the last reason when `wait` is over, and `Unreachable` if the service
-        never answered.
+        never answered. A request without a key that ends without a lease, by an interrupt too, is
+        withdrawn; one with a key keeps its place for a while, for whoever asks again.
         """
         wish: JsonObject = {
             "recipe": recipe,
@@ -114,6 +119,15 @@ class Client:
             wish["run_key"] = run_key.reveal()
         if stack:
             wish |= {"stack": stack, "secret_versions": dict(secret_versions or {})}
+        try:
+            return self._ask(wish, wait, on_wait)
+        except BaseException:
+            if key is None:
+                self._withdraw(wish)
+            raise
+
+    def _ask(self, wish: JsonObject, wait: float, on_wait: OnWait | None) -> JsonObject:
+        """Ask until there is a lease, or `wait` seconds are over."""
         started = time.monotonic()
         heard = False
         while True:
@@ -142,13 +156,20 @@ class Client:
             left = started + wait - time.monotonic()
             if left <= 0:
                 raise NoCapacity(
-                    f"no lease of {recipe!r} within {wait:g} s: {reason}",
+                    f"no lease of {wish['recipe']!r} within {wait:g} s: {reason}",
                     hint="wait longer with --wait, or see `warminfra status`",
                 )
             if on_wait is not None:
                 on_wait(reason)
             pause = advised or max((time.monotonic() - started) * PAUSE_SHARE, SHORTEST_PAUSE)
             time.sleep(min(pause, LONGEST_PAUSE, left))
+
+    def _withdraw(self, wish: JsonObject) -> None:
+        """Leave the queue, and give back what came too late; a service that is gone is let be."""
+        self.close()  # A question that was interrupted may be open in it.
+        body = {name: wish[name] for name in ("key", "run", "slot")}
+        with suppress(Unreachable, OutcomeUnknown):
+            self._connection.request("POST", "/v1/leases/withdraw", body, timeout=WITHDRAW_TIMEOUT)
 
     def show(self, lease: str, handle: Secret) -> JsonObject:
         """Return the document of an active lease, secrets included."""

@@ -105,6 +105,17 @@ class LeaseManager:
             },
         )
 
+    def withdraw(self, key: str, run: str = "", slot: str = "") -> None:
+        """Take a request back: it waits no more, and the lease that it may have got ends."""
+        key_hash = hash_request(key, run, slot, self.seal)
+        if self.demand.done(key_hash):
+            self.ledger.tenants.unreserve(key_hash)
+        lease = self.ledger.leases.by_key(key_hash)
+        if lease is not None:
+            why = "its request was withdrawn"
+            self.ledger.leases.end(lease.id, LeaseState.RELEASED, why, self.clock.wall())
+        self.bell.ring()
+
     def renew(self, lease_id: TenantId, handle: str, ttl: float = 0.0) -> Lease:
         """Move the deadline to now plus `ttl` (0: the lease's own), or leave it at the end of a
         hold that is later. Raises `LeaseLost`."""

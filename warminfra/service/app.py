@@ -30,6 +30,7 @@ from warminfra.service.schemas import (
     RenewBody,
     RunBody,
     StackBody,
+    WithdrawBody,
 )
 
 log = structlog.get_logger()
@@ -85,6 +86,10 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
             document["stack"] = {"name": body.stack, "secrets": sorted(secrets)}
         metrics.granted.observe(time.perf_counter() - begun)
         return document
+
+    @app.post("/v1/leases/withdraw", status_code=204, summary="Take a request back")
+    def withdraw(body: WithdrawBody) -> None:
+        manager.withdraw(body.key, body.run, body.slot)
 
     @app.get("/v1/leases", summary="List the active leases, or all under a verdict; no secrets")
     def leases(verdict: str = "") -> JsonObject:

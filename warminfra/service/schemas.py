@@ -42,6 +42,14 @@ class LeaseBody(_Body):
     )
 
 
+class WithdrawBody(_Body):
+    """A request whose client waits no more."""
+
+    key: str = Field(min_length=16, max_length=200)
+    run: str = Field("", max_length=200)
+    slot: str = Field("", max_length=200)
+
+
 class RenewBody(_Body):
     """A heartbeat."""
 

@@ -28,6 +28,11 @@ from warminfra.core.ports import Progress
 from warminfra.core.template import DOMAIN, ClientSpec
 
 TRANSACTION_TIMEOUT = 60.0
+HICCUPS = (
+    *("personalise:before", "personalise:after", "destroy:before", "destroy:after"),
+    *("verify", "list", "health"),
+)
+"""Points at which a call may go unanswered, before or after it took effect."""
 
 
 class SimulatedCrash(BaseException):
@@ -62,7 +67,7 @@ class FakeServer:
     lose_next_reply: bool = False
     """The next create is taken, but answered by a timeout: it is applied by `arrive_late`."""
     hiccup: str = ""
-    """The next call but create ends in a timeout, `before` or `after` it took effect."""
+    """At this point, one of `HICCUPS`, the next call that comes there ends in a timeout."""
     stuck: bool = False
     """Deletes are answered well and do nothing."""
     _late: list[tuple[float, TenantPlan]] = field(default_factory=list)
@@ -178,15 +183,14 @@ class FakeProvider:
         self._fault(point)
         if not self._server.up:
             raise Unreachable("connection refused")
-        if point != "create:before":
-            self._hiccup("before")
+        self._hiccup(point)
 
     def _done(self, point: str) -> None:
         self._fault(point)
-        self._hiccup("after")
+        self._hiccup(point)
 
-    def _hiccup(self, when: str) -> None:
-        if self._server.hiccup == when:
+    def _hiccup(self, point: str) -> None:
+        if self._server.hiccup == point:
             self._server.hiccup = ""
             raise OutcomeUnknown("no answer in time")
 
