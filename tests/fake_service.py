@@ -155,6 +155,7 @@ class FakeService:
             ("POST", "/v1/verdicts/v1/approve"): (200, {"verdict": "v1"}),
             ("POST", "/v1/revert"): (200, {"reverted": True}),
             ("POST", "/v1/lift"): (200, {"lifted": 1}),
+            ("POST", f"{lease}/revoke"): (202, {**gone, "lease": "revoked"}),
         }
         if (method, target) in admin and door != "admin.sock":
             return problem(403, "not_allowed")

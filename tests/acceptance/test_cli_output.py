@@ -294,7 +294,7 @@ def test_destructive_verbs_ask(
 
 
 def test_quarantine_and_review_reach_the_admin_socket(home: Home, service: FakeService) -> None:
-    """quarantine, approve, revert and lift are admin verbs and say what they did."""
+    """quarantine, approve, revert, lift and revoke are admin verbs and say what they did."""
     assert LEASE in home.run("quarantine", "ls").stdout
     assert LEASE in home.run("quarantine").stdout
     assert home.run("quarantine", "retry").stdout == "1 teardowns are tried again\n"
@@ -303,6 +303,8 @@ def test_quarantine_and_review_reach_the_admin_socket(home: Home, service: FakeS
     assert home.run("revert", "--why", "saw it", "--by", "eve").returncode == 0
     assert home.run("lift").stdout == "1 reverts are lifted\n"
     assert service.asked("POST", "/v1/revert")[0][2] == {"by": "eve", "why": "saw it"}
+    ended = home.run("revoke", LEASE, "--why", "its pipeline is gone", "--by", "eve")
+    assert ended.stdout == f"lease {LEASE} is revoked, its tenant gone\n"
 
 
 def test_config_show_names_origins(home: Home) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.stateful.installation import POOL_MAX, Installation
 from warminfra.core import errors
+from warminfra.core.ids import mint_tenant_id
 from warminfra.core.models import Granted, Lease, LeaseRequest, ProcessRef
 from warminfra.core.states import LeaseState
 from warminfra.leasing.holds import TENANT_MEMORY
@@ -160,3 +161,18 @@ def test_holds_do_not_count_against_the_pool(world: Installation) -> None:
         hold(world, grant(world, number), 100.0)
     world.settle()
     assert state(world, grant(world, 99)) is LeaseState.ACTIVE
+
+
+def test_an_admin_ends_a_hold_whose_handle_is_lost(world: Installation) -> None:
+    """Its holder hears whose word it was; the tenant goes as any other; twice is fine."""
+    granted = grant(world)
+    hold(world, granted, 100.0)
+    lease, _ = world.manager.revoke(granted.lease.id, "revoked by ops: its pipeline is gone")
+    assert lease.state is LeaseState.REVOKED
+    world.manager.revoke(granted.lease.id, "again")
+    with pytest.raises(errors.LeaseLost, match="revoked by ops: its pipeline is gone"):
+        world.manager.show(granted.lease.id, granted.handle.reveal())
+    world.settle()
+    assert granted.lease.id not in world.realms()
+    with pytest.raises(errors.NotFound):
+        world.manager.revoke(mint_tenant_id(world.id, world.entropy), "nobody's")

@@ -54,6 +54,7 @@ COMMANDS: Sequence[Command] = (
     Command("approve", "review", "approve", 'warminfra approve VERDICT --why "read the evidence"'),
     Command("revert", "review", "revert", 'warminfra revert --why "saw another run\'s user"'),
     Command("lift", "review", "lift", "warminfra lift"),
+    Command("revoke", "review", "revoke", 'warminfra revoke ID --why "its pipeline is gone"'),
     Command("fingerprint", "fingerprint", "fingerprint", "warminfra fingerprint --explain"),
     Command("images ls", "images", "ls", "warminfra images ls"),
     Command("images lock", "images", "lock", "warminfra images lock --recipe n8n --update"),

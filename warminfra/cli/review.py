@@ -1,4 +1,4 @@
-"""A reviewer's word: `approve`, `revert`, `lift`. Recorded with name and time."""
+"""A reviewer's word, `approve`, `revert`, `lift`, and an admin's, `revoke`. Kept with its name."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def lift() -> None:
     with session.client(admin=True) as client:
         count = client.lift()
     emit(f"{count} reverts are lifted")
+
+
+def revoke(
+    lease: Annotated[str, typer.Argument(metavar="ID", help="As `warminfra leases` tells.")],
+    why: Annotated[str, typer.Option("--why", help="What its holder is told.")],
+    by: By = "",
+) -> None:
+    """End a lease of anybody, one that is held too, when its holder cannot."""
+    with session.client(admin=True) as client:
+        state = client.revoke(lease, by=_speaker(by), why=why)
+    emit(f"lease {lease} is {state['lease']}, its tenant {state['tenant']}")
 
 
 def _speaker(by: str) -> str:

@@ -262,6 +262,10 @@ class Client:
         """Forget a recipe and retire its pool."""
         return self._call("DELETE", f"/v1/recipes/{quote(name, safe='')}")
 
+    def revoke(self, lease: str, *, by: str, why: str) -> JsonObject:
+        """End anybody's lease; return how far it is. The reason is what its holder hears."""
+        return self._call("POST", _lease(lease, "revoke"), {"by": by, "why": why})
+
     def quarantine(self) -> list[JsonObject]:
         """Return the tenants whose teardown failed too often."""
         return list(self._call("GET", "/v1/quarantine")["tenants"])

@@ -183,14 +183,17 @@ class LeaseManager:
         self.bell.ring()
         return self._known(lease_id)
 
+    def revoke(self, lease_id: TenantId, why: str) -> tuple[Lease, Tenant]:
+        """End a lease by an admin's word, held or not, without its handle; twice is fine."""
+        self._known(lease_id)
+        self.ledger.leases.end(lease_id, LeaseState.REVOKED, why, self.clock.wall())
+        self.bell.ring()
+        return self._with_tenant(lease_id)
+
     def whereabouts(self, lease_id: TenantId, handle: str) -> tuple[Lease, Tenant]:
         """Return lease and tenant in whatever state: how far its teardown is."""
         check_handle(lease_id, handle, self.seal)
-        lease = self._known(lease_id)
-        tenant = self.ledger.tenants.get(lease_id)
-        if tenant is None:
-            raise NotFound(f"no tenant {lease_id}")
-        return lease, tenant
+        return self._with_tenant(lease_id)
 
     def template(self, template_hash: TemplateHash) -> Template:
         """Return a template of the ledger."""
@@ -347,6 +350,13 @@ class LeaseManager:
         if lease is None:
             raise NotFound(f"no lease {lease_id}", hint="`warminfra leases` lists them")
         return lease
+
+    def _with_tenant(self, lease_id: TenantId) -> tuple[Lease, Tenant]:
+        lease = self._known(lease_id)
+        tenant = self.ledger.tenants.get(lease_id)
+        if tenant is None:
+            raise NotFound(f"no tenant {lease_id}")
+        return lease, tenant
 
     def _held(self, lease_id: TenantId, handle: str) -> Lease:
         check_handle(lease_id, handle, self.seal)

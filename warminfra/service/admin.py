@@ -53,6 +53,13 @@ def build_router(parts: Parts, loops: Loops, shut_down: ShutDown) -> APIRouter:
         parts.manager.bell.ring()
         return {"name": name, "retired": retired}
 
+    @router.post("/v1/leases/{lease}/revoke", status_code=202, summary="End anybody's lease")
+    def revoke(lease: str, body: WordBody) -> JsonObject:
+        if not body.why:
+            raise Usage("to revoke a lease takes a reason", hint="--why TEXT")
+        ended = parts.manager.revoke(TenantId(lease), f"revoked by {body.by}: {body.why}")
+        return views.lease_state(parts, *ended)
+
     @router.get("/v1/quarantine", summary="What could not be taken down")
     def quarantine() -> JsonObject:
         rows = [views.quarantine_row(tenant) for tenant in views.quarantined(parts)]
