@@ -40,6 +40,7 @@ from warminfra.core.states import TenantState
 from warminfra.core.template import DOMAIN, Template
 from warminfra.instances.local import LocalLauncher
 from warminfra.leasing.manager import LeaseManager
+from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.service.admin import enrolled
 from warminfra.service.composition import Parts, compose
 from warminfra.service.document import lease_document
@@ -165,17 +166,30 @@ class Scratch:
         for lease in leases:
             self.manager.release(TenantId(lease["id"]), lease["handle"])
             self._out.pop(lease["id"], None)
+        self._await_gone(lambda: all(self._gone(lease) for lease in leases))
+
+    def abandon(self) -> None:
+        """Give back every lease that whoever took it has not given back.
+
+        Afterwards nothing is under way: what a request got that ended in an error is gone too. Only
+        a create without an answer may still be waited for.
+        """
+        out = list(self._out.values())
+        self._out.clear()
+        self.release(*out)
+        self._await_gone(self._at_rest)
+
+    def _await_gone(self, gone: Callable[[], bool]) -> None:
         deadline = time.monotonic() + GONE_PATIENCE
-        while any(not self._gone(lease) for lease in leases):
+        while not gone():
             if time.monotonic() > deadline:
                 raise NoCapacity("a teardown on the scratch installation does not end")
             time.sleep(0.01)
 
-    def abandon(self) -> None:
-        """Give back every lease that whoever took it has not given back."""
-        out = list(self._out.values())
-        self._out.clear()
-        self.release(*out)
+    def _at_rest(self) -> bool:
+        tenants, now = self.parts.ledger.tenants, self.parts.clock.boot()
+        due = tenants.due_for_teardown(self._instance, now, QUARANTINE_AFTER)
+        return due is None and not tenants.counts()[TenantState.CREATING]
 
     def _gone(self, lease: JsonObject) -> bool:
         tenant = self.parts.ledger.tenants.get(TenantId(lease["id"]))

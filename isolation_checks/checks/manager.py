@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from isolation_checks.events import Finding
 from isolation_checks.world import World
@@ -14,6 +15,16 @@ from warminfra.core.models import JsonObject
 AT_ONCE = 4
 
 
+@contextmanager
+def none_lost_early(world: World, check: str) -> Iterator[None]:
+    """In the block every lease is to live until it is given back: one that is lost is a finding."""
+    try:
+        yield
+    except LeaseLost as lost:
+        detail = f"a lease that lives is lost: {lost}"
+        world.report(Finding("X16", check, "lease lost early", detail))
+
+
 class Manager:
     """A's handle on B's lease, a dead lease's handle on itself, and leases taken at one moment."""
 
@@ -22,15 +33,13 @@ class Manager:
 
     def run(self, world: World) -> None:
         """Try each verb with the wrong handle, then the right one; then take leases at once."""
-        mine, theirs = world.scratch.lease(), world.scratch.lease()
-        try:
+        with none_lost_early(world, self.name):
+            mine, theirs = world.scratch.lease(), world.scratch.lease()
             self._wrong_handle(world, mine, theirs)
             self._alive(world, mine)
-        except LeaseLost as lost:
-            self._report(world, "lease lost early", f"a lease that lives is lost: {lost}")
-        self._at_once(world)
-        world.scratch.release(mine, theirs)
-        self._dead(world, mine)
+            self._at_once(world)
+            world.scratch.release(mine, theirs)
+            self._dead(world, mine)
 
     def _wrong_handle(self, world: World, mine: JsonObject, theirs: JsonObject) -> None:
         for verb, call in _verbs(world).items():
