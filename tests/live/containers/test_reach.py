@@ -28,6 +28,7 @@ from testbed.recipe_repository import IMAGES
 from testbed.registry import Registry
 from testbed.relying_party import free_port
 from testbed.stacks import deployed
+from tests.live.test_service_lease import handle
 from warminfra.config import load
 from warminfra.engine import reach_probe
 
@@ -35,6 +36,9 @@ pytestmark = pytest.mark.live
 
 NAME = "sso.warminfra.test"
 NETWORK = "reach-net"
+
+Renamed = tuple[Installation, dict[str, Any]]
+"""An installation, and the document of a lease from before it was reached otherwise."""
 
 
 @contextmanager
@@ -56,6 +60,20 @@ def node(engine: Engine) -> Iterator[Installation]:
     """Mode node, by the address of the engine's bridge."""
     with installed(engine, 'mode = "node"\n') as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def renamed(engine: Engine) -> Iterator[Renamed]:
+    """Mode host, with a lease; then mode node, by a name of its own."""
+    with installed(engine, 'mode = "host"\n') as made:
+        old = leased(made)
+        made.run("down")
+        config = made.folder / "config" / "warminfra" / "config.toml"
+        told = config.read_text()
+        config.write_text(told.replace('mode = "host"', f'mode = "node"\nname = "{NAME}"'))
+        made.up()
+        made.wait_ready(1)
+        yield made, old
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +143,8 @@ def test_a_person_logs_in_and_out_of_a_container_over_https(
         last.callback(released, node)
         assert lease["mode"] == mode
         assert lease["issuer"].startswith("https://")
+        keys = list(node.state_dir.glob("instances/*/data/tls/server.key"))
+        assert len({key.read_text() for key in keys}) == len(keys) > (mode == "dedicated")
         text = env_file.read_text()
         env = {
             line.split("=", 1)[0]: line.split("=", 1)[1].strip("'")
@@ -221,67 +241,35 @@ def test_a_restart_keeps_issuer_ca_and_leases(node: Installation) -> None:
     released(node)
 
 
-def test_a_dedicated_server_is_reached_in_the_same_mode(engine: Engine) -> None:
-    """Who may not share gets HTTPS under the same CA, on a port and with a key of its own."""
-    config = f'[engine]\nhost = "{engine.host}"\n[instances]\nspares = 0\n[reach]\nmode = "node"\n'
-    with Installation.temporary(policy="never", config=config) as made:
-        made.up()
-        made.enroll(LASUITE_DOCS, "--no-images")
-        lease = leased(made, "--wait", "3m")
-        assert lease["mode"] == "dedicated"
-        seen = reach_probe.look(
-            lease["endpoints"]["discovery"], lease["issuer"], lease["tls"]["ca_file"]
-        )
-        assert seen["trouble"] == "", seen
-        keys = list(made.state_dir.glob("instances/*/data/tls/server.key"))
-        assert len({key.read_text() for key in keys}) == len(keys) > 0
-        released(made)
-
-
-def test_a_change_of_mode_ends_what_nobody_would_find(engine: Engine) -> None:
-    """Loopback at first, then HTTPS: the lease under the old issuer is revoked, the pool is made
-    anew, and what is leased then is found."""
-    with installed(engine, 'mode = "host"\n') as made:
-        old = leased(made)
-        assert old["issuer"].startswith("http://127.0.0.1:")
-        assert "tls" not in old
-        refused = made.run(
-            "lease", "--recipe", "lasuite-docs", "--stack", "x", "--overlay", "x.yml",
-            "--to", "x.json", check=False,
-        )  # fmt: skip
-        assert refused.returncode == 78
-        assert "reach.mode" in refused.stderr
-        file = str(made.folder / "lease.json")
-        made.run("down")
-        config = made.folder / "config" / "warminfra" / "config.toml"
-        config.write_text(config.read_text().replace('mode = "host"', 'mode = "node"'))
-        made.up()
-        made.wait_ready(1)
-        lost = made.run("renew", old["id"], "--handle-file", file, check=False)
-        assert lost.returncode == 74
-        assert "https://" in lost.stderr
-        new = leased(made)
-        seen = reach_probe.look(new["endpoints"]["discovery"], new["issuer"], new["tls"]["ca_file"])
-        assert seen["trouble"] == "", seen
-        released(made)
+def test_a_change_of_mode_ends_what_nobody_would_find(renamed: Renamed) -> None:
+    """Loopback at first, then HTTPS by another name: the lease under the old issuer is revoked, the
+    pool is made anew, and what is leased then is called so."""
+    made, old = renamed
+    assert old["issuer"].startswith("http://127.0.0.1:")
+    assert "tls" not in old
+    lost = made.run("renew", old["id"], env=handle(old), check=False)
+    assert lost.returncode == 74
+    assert f"https://{NAME}" in lost.stderr
+    new = leased(made)
+    assert new["issuer"].startswith(f"https://{NAME}:")
+    released(made)
 
 
 def test_doctor_tells_a_name_that_containers_do_not_resolve(
-    engine: Engine, overlay_network: str
+    renamed: Renamed, overlay_network: str
 ) -> None:
     """With a name of its own the server needs a host entry: without one doctor names it, with the
     one of the lease all is well. The service itself needs none."""
-    with installed(engine, f'mode = "node"\nname = "{NAME}"\n') as made:
-        lease = leased(made)
-        assert lease["issuer"].startswith(f"https://{NAME}:")
-        assert list(lease["hosts"]) == [NAME]
-        done = made.run("doctor", "reach", "--network", overlay_network, "-o", "json", check=False)
-        assert done.returncode == 1
-        assert list(findings(done)) == ["resolves"]
-        assert lease["hosts"][NAME] in json.loads(done.stdout)["checks"][0]["remedy"]
-        done = made.run("doctor", "reach", "--network", overlay_network, "--hosts", "-o", "json")
-        assert findings(done)["issuer"][0] == "ok"
-        released(made)
+    made, _ = renamed
+    lease = leased(made)
+    assert list(lease["hosts"]) == [NAME]
+    done = made.run("doctor", "reach", "--network", overlay_network, "-o", "json", check=False)
+    assert done.returncode == 1
+    assert list(findings(done)) == ["resolves"]
+    assert lease["hosts"][NAME] in json.loads(done.stdout)["checks"][0]["remedy"]
+    done = made.run("doctor", "reach", "--network", overlay_network, "--hosts", "-o", "json")
+    assert findings(done)["issuer"][0] == "ok"
+    released(made)
 
 
 def test_doctor_tells_a_certificate_and_an_issuer_that_are_not_ours(
@@ -324,11 +312,19 @@ def test_doctor_tells_a_certificate_and_an_issuer_that_are_not_ours(
             assert findings(done)["issuer"] == ("fail", f"{other['url']}/realms/master")
 
 
-def test_doctor_in_mode_host_says_so(installation: Installation) -> None:
-    """On loopback there is nothing to look for from a container, and no lease has a CA."""
+def test_mode_host_says_what_it_cannot_do(installation: Installation) -> None:
+    """On loopback there is nothing to look for from a container, and no lease has an overlay."""
     done = installation.run("doctor", "reach", check=False)
     assert done.returncode == 1
     assert "reach.mode" in done.stdout
+    installation.enroll(LASUITE_DOCS, "--no-images")
+    refused = installation.run(
+        "lease", "--recipe", "lasuite-docs", "--stack", "x", "--overlay", "x.yml",
+        "--to", "x.json", check=False,
+    )  # fmt: skip
+    installation.run("unenroll", "lasuite-docs", "--yes")
+    assert refused.returncode == 78
+    assert "reach.mode" in refused.stderr
 
 
 def test_doctor_without_engine_or_network_says_so(node: Installation) -> None:
