@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tests.stateful.installation import POOL_MAX, TEMPLATE, Installation
+from tests.stateful.installation import POOL_MAX, SETTINGS, TEMPLATE, Installation
 from warminfra.core.errors import ProviderRefused
-from warminfra.core.models import Granted, LeaseRequest, TenantPlan, Waiting
+from warminfra.core.models import Granted, LeaseRequest, Recipe, TenantPlan, Waiting
 from warminfra.core.states import InstanceKind, InstanceState, TenantState
+from warminfra.leasing.dedicated import DedicatedWorker
 from warminfra.leasing.demand import Demand
+from warminfra.leasing.room import Room
 from warminfra.leasing.warm import BACKLOG
 from warminfra.testing.fake_provider import FakeServer
 
@@ -169,3 +173,65 @@ def test_a_request_that_cannot_be_served_holds_nobody_up(
     else:
         raise AssertionError("who came second waits for the first")
     assert len(refusals) <= 3
+
+
+@pytest.fixture
+def sparing(migrated_ledger: Path, tmp_path: Path) -> Iterator[Installation]:
+    """An installation that shares nothing and keeps no spare; a request waits."""
+    made = Installation(migrated_ledger, tmp_path, settings=replace(SETTINGS, spares=0))
+    made.settle()
+    made.ledger.sharing.say("revert", "", "rev", "why", made.clock.wall())
+    assert isinstance(made.manager.acquire(REQUEST), Waiting)
+    yield made
+    made.ledger.close()
+
+
+def own_server(world: Installation) -> DedicatedWorker | None:
+    """Return the worker of a dedicated instance that is up and has no tenant yet."""
+    for row in world.ledger.instances.current():
+        worker = world.fleet.workers.get(row.id)
+        if isinstance(worker, DedicatedWorker) and worker.server and not row.made:
+            return worker
+    return None
+
+
+def served(world: Installation) -> bool:
+    """Ask until there is a lease, and let everybody work."""
+    for _ in range(60):
+        if isinstance(world.manager.acquire(REQUEST), Granted):
+            return True
+        world.step()
+    return False
+
+
+def test_a_server_that_gets_its_tenant_while_the_fleet_counts_serves(sparing: Installation) -> None:
+    """The fleet reads its instances, then who waits: a tenant made in between was wanted."""
+    room = sparing.fleet.room
+    met: list[str] = []
+
+    class Slow(Room):
+        """A count on a loaded machine: the worker gets on meanwhile."""
+
+        def alone(self, recipes: Sequence[Recipe]) -> list[Recipe]:
+            worker = own_server(sparing)
+            if worker is not None:
+                met.append(worker.step())
+            return Room.alone(self, recipes)
+
+    sparing.fleet.room = Slow(room.ledger, room.settings, room.demand, room.shared)
+    assert served(sparing)
+    assert met == ["made for a request"]
+
+
+def test_a_tenant_made_on_a_server_that_was_drained_meanwhile_keeps_nobody(
+    sparing: Installation,
+) -> None:
+    """It is retired, and the request gets another."""
+    while (worker := own_server(sparing)) is None:
+        sparing.step()
+    assert worker.server is not None
+    sparing.ledger.instances.move(worker.instance, InstanceState.DRAINING)
+    assert worker._serve(worker.server) == "made for a request"
+    assert served(sparing)
+    sparing.settle()
+    assert len(sparing.realms()) == 1 == len(sparing.live_rows())

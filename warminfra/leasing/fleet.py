@@ -53,6 +53,8 @@ class Fleet:
             for row in rows:
                 if row.id not in self.workers:
                     self.workers[row.id] = self.new_worker(row.id, row.kind)
+                if row.state is InstanceState.DRAINING:
+                    self._empty(row)
             staying = [row for row in rows if row.state not in LEAVING]
             recipes = self.ledger.recipes.all()
             alone = self.room.alone(recipes)
@@ -154,7 +156,8 @@ class Fleet:
                 break
             self._add(InstanceKind.DEDICATED)
         for row in free[wanted:]:
-            self._drain(row)
+            # Its worker may have made the tenant since the row was read: then it serves.
+            self.ledger.instances.move(row.id, InstanceState.DRAINING, unused=True)
         if staying:
             self._give_up_spares(waiting - len(free), {recipe.template_hash for recipe in alone})
 
@@ -181,12 +184,16 @@ class Fleet:
 
     def _drain(self, row: Instance) -> None:
         if self.ledger.instances.move(row.id, InstanceState.DRAINING):
-            self.ledger.tenants.retire_where(
-                "its instance is being replaced",
-                self.clock.wall(),
-                states=(TenantState.READY,),
-                instance=row.id,
-            )
+            self._empty(row)
+
+    def _empty(self, row: Instance) -> None:
+        """Retire what nobody has on an instance that drains: made before, or in that moment."""
+        self.ledger.tenants.retire_where(
+            "its instance is being replaced",
+            self.clock.wall(),
+            states=(TenantState.READY,),
+            instance=row.id,
+        )
 
 
 def _told(rows: Sequence[Instance]) -> str:

@@ -40,21 +40,26 @@ class Instances:
             )
 
     def move(
-        self, instance: InstanceId, to: InstanceState, *, incarnation: str | None = None
+        self,
+        instance: InstanceId,
+        to: InstanceState,
+        *,
+        incarnation: str | None = None,
+        unused: bool = False,
     ) -> bool:
-        """Move to a state; False if the present one does not allow it."""
+        """Move to a state; False if the present one does not allow it, or with `unused` if a tenant
+        was made there."""
         values: dict[str, str] = {"state": to}
         if incarnation is not None:
             values["incarnation"] = incarnation
+        conditions = [
+            instances.c.id == instance,
+            instances.c.state.in_(sources(INSTANCE_MOVES, to)),
+        ]
+        if unused:
+            conditions.append(instances.c.made == 0)
         with self._db.write() as tx:
-            done = tx.execute(
-                update(instances)
-                .where(
-                    instances.c.id == instance,
-                    instances.c.state.in_(sources(INSTANCE_MOVES, to)),
-                )
-                .values(**values)
-            )
+            done = tx.execute(update(instances).where(*conditions).values(**values))
             return done.rowcount == 1
 
     def note(self, instance: InstanceId, note: str) -> None:
