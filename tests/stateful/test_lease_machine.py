@@ -40,7 +40,7 @@ PROVE = settings(
     suppress_health_check=QUIET,
 )
 HUNT = settings(
-    max_examples=1000,
+    max_examples=400,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=QUIET,

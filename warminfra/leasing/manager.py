@@ -108,8 +108,7 @@ class LeaseManager:
     def withdraw(self, key: str, run: str = "", slot: str = "") -> None:
         """Take a request back: it waits no more, and the lease that it may have got ends."""
         key_hash = hash_request(key, run, slot, self.seal)
-        if self.demand.done(key_hash):
-            self.ledger.tenants.unreserve(key_hash)
+        self._waits_no_more(key_hash)
         lease = self.ledger.leases.by_key(key_hash)
         if lease is not None:
             why = "its request was withdrawn"
@@ -256,14 +255,17 @@ class LeaseManager:
             return Waiting(why, 1, LOOK_AGAIN)
         if isinstance(outcome, NotTaken):
             return self._wait(request, key_hash, outcome)
-        if self.demand.done(key_hash):
-            # It may have got another tenant than the one that is being made for it.
-            self.ledger.tenants.unreserve(key_hash)
+        self._waits_no_more(key_hash)
         if self.demand.took(self.settings.refill_pause):
             self.bell.ring()
         return Granted(
             outcome.lease, outcome.tenant, outcome.recipe, handle_of(outcome.lease.id, self.seal)
         )
+
+    def _waits_no_more(self, key_hash: str) -> None:
+        """Take a request off the queue; what is made for it, and is not its own, is anybody's."""
+        if self.demand.done(key_hash):
+            self.ledger.tenants.unreserve(key_hash)
 
     def _wait(self, request: LeaseRequest, key_hash: str, outcome: NotTaken) -> Waiting:
         if outcome.recipe is None or outcome.decision is None:

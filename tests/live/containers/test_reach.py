@@ -55,6 +55,15 @@ def installed(engine: Engine, reach: str) -> Iterator[Installation]:
         yield made
 
 
+def reconfigure(made: Installation, old: str, new: str) -> None:
+    """End the service, replace a part of its configuration, and start it again."""
+    made.run("down")
+    config = made.folder / "config" / "warminfra" / "config.toml"
+    config.write_text(config.read_text().replace(old, new))
+    made.up()
+    made.wait_ready(1)
+
+
 @pytest.fixture(scope="module")
 def node(engine: Engine) -> Iterator[Installation]:
     """Mode node, by the address of the engine's bridge."""
@@ -67,12 +76,7 @@ def renamed(engine: Engine) -> Iterator[Renamed]:
     """Mode host, with a lease; then mode node, by a name of its own."""
     with installed(engine, 'mode = "host"\n') as made:
         old = leased(made)
-        made.run("down")
-        config = made.folder / "config" / "warminfra" / "config.toml"
-        told = config.read_text()
-        config.write_text(told.replace('mode = "host"', f'mode = "node"\nname = "{NAME}"'))
-        made.up()
-        made.wait_ready(1)
+        reconfigure(made, 'mode = "host"', f'mode = "node"\nname = "{NAME}"')
         yield made, old
 
 
@@ -143,6 +147,10 @@ def test_a_person_logs_in_and_out_of_a_container_over_https(
         last.callback(released, node)
         assert lease["mode"] == mode
         assert lease["issuer"].startswith("https://")
+        seen = reach_probe.look(
+            lease["endpoints"]["discovery"], lease["issuer"], lease["tls"]["ca_file"]
+        )
+        assert seen["trouble"] == "", seen
         keys = list(node.state_dir.glob("instances/*/data/tls/server.key"))
         assert len({key.read_text() for key in keys}) == len(keys) > (mode == "dedicated")
         text = env_file.read_text()
@@ -252,6 +260,15 @@ def test_a_change_of_mode_ends_what_nobody_would_find(renamed: Renamed) -> None:
     assert f"https://{NAME}" in lost.stderr
     new = leased(made)
     assert new["issuer"].startswith(f"https://{NAME}:")
+    discovery = httpx.URL(new["endpoints"]["discovery"])
+    trusted = ssl.create_default_context(cafile=new["tls"]["ca_file"])
+    with httpx.Client(verify=trusted, trust_env=False) as http:
+        answer = http.get(
+            discovery.copy_with(host=new["hosts"][NAME]),
+            headers={"Host": discovery.netloc.decode()},
+            extensions={"sni_hostname": NAME},
+        )
+    assert answer.json()["issuer"] == new["issuer"]
     released(made)
 
 
@@ -289,12 +306,7 @@ def test_doctor_tells_a_certificate_and_an_issuer_that_are_not_ours(
             assert done.returncode == 1
             assert findings(done)["trusted"][0] == "fail"
 
-            made.run("down")
-            config = made.folder / "config" / "warminfra" / "config.toml"
-            told = config.read_text()
-            config.write_text(told.replace("[reach]\n", f'[reach]\nca_file = "{proxy.ca_file}"\n'))
-            made.up()
-            made.wait_ready(1)
+            reconfigure(made, "[reach]\n", f'[reach]\nca_file = "{proxy.ca_file}"\n')
             assert findings(made.run("doctor", "reach", "-o", "json"))["issuer"][0] == "ok"
             lease = leased(made)
             assert lease["issuer"].startswith(f"{proxy.url}/realms/")
