@@ -23,6 +23,7 @@ from warminfra.core.secret import Secret
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection, is_loopback
 from warminfra_keycloak.takeover import (
     ServiceAccount,
+    entitle,
     looker_of,
     make_service_account,
     maker_of,
@@ -79,6 +80,7 @@ def _renewed(admin: AdminConnection, account: ServiceAccount, entropy: Entropy) 
             URL_ADMIN_CLIENT.format(**_MASTER, id=client["id"]),
             json={**client, "secret": secret.reveal(), "enabled": True},
         )
+        entitle(admin, account, client["id"])  # whoever made it may have been killed before
         return secret
     return make_service_account(admin, account, entropy)
 

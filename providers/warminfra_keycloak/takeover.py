@@ -8,7 +8,7 @@ last, so an interrupted take-over is seen by the missing identity and begun anew
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,6 @@ from keycloak.urls_patterns import (
     URL_ADMIN_CLIENTS,
     URL_ADMIN_COMPONENT,
     URL_ADMIN_COMPONENTS,
-    URL_ADMIN_REALM,
     URL_ADMIN_REALM_ROLES,
     URL_ADMIN_USER_CLIENT_ROLES,
     URL_ADMIN_USER_REALM_ROLES,
@@ -102,8 +101,8 @@ def take_over(
 
 def rekey(admin: AdminConnection) -> None:
     """Give master new keys of every kind and delete the old ones."""
-    realm = admin.get(URL_ADMIN_REALM.format(**_MASTER)).json()["id"]
     old = _key_components(admin)
+    realm = old[0]["parentId"]
     new = _new_keys()
     for provider, options in new.items():
         admin.send(
@@ -165,10 +164,9 @@ def renew_client_secrets(admin: AdminConnection, *, keep: str) -> None:
 def make_service_account(
     admin: AdminConnection, account: ServiceAccount, entropy: Entropy
 ) -> Secret:
-    """Make the client anew, with exactly its roles, and return its secret."""
-    _delete_client(admin, account.client_id)
+    """Make the client, which must not exist, with exactly its roles, and return its secret."""
     secret = Secret(entropy.token(SECRET_LENGTH))
-    admin.send(
+    made = admin.send(
         "POST",
         URL_ADMIN_CLIENTS.format(**_MASTER),
         json={
@@ -186,25 +184,35 @@ def make_service_account(
             "optionalClientScopes": [],
         },
     )
-    client = _find_client(admin, account.client_id)
-    user = admin.get(
-        URL_ADMIN_CLIENT_SERVICE_ACCOUNT_USER.format(**_MASTER, id=client["id"])
-    ).json()["id"]
+    entitle(admin, account, made.headers["Location"].rpartition("/")[2])
+    return secret
+
+
+def entitle(admin: AdminConnection, account: ServiceAccount, client: str) -> None:
+    """Give the service account of `client` (its internal id) its roles; no other of the realm's."""
+    user = admin.get(URL_ADMIN_CLIENT_SERVICE_ACCOUNT_USER.format(**_MASTER, id=client)).json()[
+        "id"
+    ]
     realm_roles = URL_ADMIN_USER_REALM_ROLES.format(**_MASTER, id=user)
     given = admin.get(realm_roles).json()
-    if given:
-        admin.send("DELETE", realm_roles, json=given)
-    if account.realm_roles:
+    excess = [role for role in given if role["name"] not in account.realm_roles]
+    if excess:
+        admin.send("DELETE", realm_roles, json=excess)
+    missing = {*account.realm_roles} - {role["name"] for role in given}
+    if missing:
         known = admin.get(URL_ADMIN_REALM_ROLES.format(**_MASTER)).json()
-        admin.send("POST", realm_roles, json=_named(known, account.realm_roles))
+        admin.send("POST", realm_roles, json=_named(known, missing))
     if account.master_roles:
         master = _find_client(admin, MASTER_CLIENT)["id"]
         client_roles = URL_ADMIN_USER_CLIENT_ROLES.format(
             **_MASTER, id=user, **{"client-id": master}
         )
-        known = admin.get(f"{client_roles}/available").json()
-        admin.send("POST", client_roles, json=_named(known, account.master_roles))
-    return secret
+        missing = {*account.master_roles} - {
+            role["name"] for role in admin.get(client_roles).json()
+        }
+        if missing:
+            known = admin.get(f"{client_roles}/available").json()
+            admin.send("POST", client_roles, json=_named(known, missing))
 
 
 def _key_components(admin: AdminConnection) -> list[dict[str, Any]]:
@@ -236,10 +244,10 @@ def _delete_client(admin: AdminConnection, client_id: str) -> None:
         )
 
 
-def _named(roles: Iterable[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _named(roles: Iterable[dict[str, Any]], names: Set[str]) -> list[dict[str, Any]]:
     chosen = [role for role in roles if role["name"] in names]
     if len(chosen) != len(names):
-        missing = sorted({*names} - {role["name"] for role in chosen})
+        missing = sorted(names - {role["name"] for role in chosen})
         raise ProviderRefused(f"master has no role {', '.join(missing)}")
     return chosen
 

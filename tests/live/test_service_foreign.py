@@ -8,12 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keycloak.urls_patterns import URL_ADMIN_CLIENTS, URL_ADMIN_REALM, URL_ADMIN_REALMS
+from keycloak.urls_patterns import (
+    URL_ADMIN_CLIENT_SERVICE_ACCOUNT_USER,
+    URL_ADMIN_CLIENTS,
+    URL_ADMIN_REALM,
+    URL_ADMIN_REALMS,
+    URL_ADMIN_USER_CLIENT_ROLES,
+)
 
 from testbed.admin_server import admin_of, admin_server
 from testbed.installation import Installation, wait_until
 from tests.live.test_service_lease import give_back, take
+from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
+from warminfra_keycloak.connection import AdminConnection
+from warminfra_keycloak.entry import KeycloakPackage
+from warminfra_keycloak.external import external_access, leave_external
+from warminfra_keycloak.takeover import (
+    MASTER_CLIENT,
+    ServiceAccount,
+    entitle,
+    looker_of,
+    maker_of,
+)
 
 pytestmark = pytest.mark.live
 
@@ -89,3 +106,45 @@ def test_a_guest_takes_what_it_brought_and_nothing_else(
     assert after.pop(first["tenant"])["id"] == there[first["tenant"]]["id"]
     assert after == before
     assert clients_of_master(theirs) == sorted([*clients, f"{first['tenant']}-realm"])
+
+
+def test_identities_whose_making_was_cut_short_are_completed(theirs: ServerAccess) -> None:
+    """A kill between a client of ours and its roles leaves no guest that can do nothing."""
+    settings = {
+        "url": theirs.base_url,
+        "admin_client_id": theirs.identity["admin_id"].reveal(),
+        "admin_client_secret": theirs.identity["admin_secret"],
+    }
+    mine = InstallationId("cutshort")
+    before = clients_of_master(theirs)
+    external_access(settings, mine)
+    with closing(admin_of(theirs)) as admin:
+        for account in (maker_of(mine), looker_of(mine)):
+            client = {"clientId": account.client_id}
+            found = admin.get(URL_ADMIN_CLIENTS.format(**MASTER), params=client).json()
+            entitle(admin, ServiceAccount(account.client_id), found[0]["id"])
+            if account.master_roles:
+                take_master_roles(admin, found[0]["id"])
+    access = external_access(settings, mine)
+    assert access is not None
+    with closing(KeycloakPackage().connect(access, mine, {})) as provider:
+        assert provider.master_orphans() == []
+        assert provider.list_tenants() == []
+    identity = access.identity
+    maker = AdminConnection(
+        access.base_url, identity["maker_id"].reveal(), identity["maker_secret"]
+    )
+    with closing(maker):
+        maker.send("POST", URL_ADMIN_REALMS, json={"realm": "made"}, timeout=60)
+        maker.send("DELETE", URL_ADMIN_REALM.format(**{"realm-name": "made"}), timeout=60)
+    leave_external(settings, mine)
+    assert clients_of_master(theirs) == before
+
+
+def take_master_roles(admin: AdminConnection, client: str) -> None:
+    """Take every role of master's own client from a client's service account."""
+    user = admin.get(URL_ADMIN_CLIENT_SERVICE_ACCOUNT_USER.format(**MASTER, id=client)).json()["id"]
+    master = {"clientId": MASTER_CLIENT}
+    found = admin.get(URL_ADMIN_CLIENTS.format(**MASTER), params=master).json()
+    path = URL_ADMIN_USER_CLIENT_ROLES.format(**MASTER, id=user, **{"client-id": found[0]["id"]})
+    admin.send("DELETE", path, json=admin.get(path).json())

@@ -27,6 +27,12 @@ from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.ledger import Ledger
 from warminfra.testing.fake_provider import HICCUPS, SimulatedCrash
 
+_SHM = Path("/dev/shm")  # noqa: S108 - only folders that tempfile makes are used in it
+IN_MEMORY = _SHM if _SHM.is_dir() else None
+"""Where ledgers are kept: they die with the service here, never with the machine."""
+
+TEARDOWN_HICCUPS = [point for point in HICCUPS if point.startswith(("destroy", "verify"))]
+
 
 @dataclass
 class Promise:
@@ -60,13 +66,16 @@ class LeaseMachine(RuleBasedStateMachine):
     leases = Bundle("leases")
     installation_class: type[Installation] = Installation
 
-    @initialize(seed=st.integers(0, 2**16))
-    def begin(self, seed: int) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="warminfra-test-")
+    @initialize(seed=st.integers(0, 2**16), warm=st.booleans())
+    def begin(self, seed: int, warm: bool) -> None:
+        """Begin with nothing, or with a server that runs and a full pool."""
+        self.folder = tempfile.TemporaryDirectory(prefix="warminfra-test-", dir=IN_MEMORY)
         self.world = self.installation_class(empty_ledger(), Path(self.folder.name), seed)
         self.promises: dict[TenantId, Promise] = {}
         self.keys = 0
         self.reverted = False
+        if warm:
+            self.world.settle()
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):
@@ -133,6 +142,13 @@ class LeaseMachine(RuleBasedStateMachine):
         promise = self.promises[lease]
         promise.ended = True
         self._survive(lambda: self.world.manager.release(lease, promise.handle), crash)
+
+    @rule(lease=leases, point=st.sampled_from(TEARDOWN_HICCUPS), steps=st.integers(1, 6))
+    def teardown_has_no_answer(self, lease: TenantId | None, point: str, steps: int) -> None:
+        """A lease is released, and a call of its teardown times out."""
+        self.release(lease, 0)
+        self.world.server.hiccup = point
+        self.work(steps, 0)
 
     @rule(lease=leases)
     def steal(self, lease: TenantId | None) -> None:
@@ -255,10 +271,11 @@ class LeaseMachine(RuleBasedStateMachine):
             promise.ended = True  # bound ones are revoked, the others' time is wall time now
         self._restart()
 
-    @rule()
-    def reply_is_lost(self) -> None:
+    @rule(steps=st.integers(0, 6))
+    def reply_is_lost(self, steps: int) -> None:
         """The next create is taken by the server, but its answer never comes."""
         self.world.server.lose_next_reply = True
+        self.work(steps, 0)
 
     @rule(point=st.sampled_from(HICCUPS))
     def call_has_no_answer(self, point: str) -> None:
