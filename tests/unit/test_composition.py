@@ -33,3 +33,16 @@ def test_an_instance_is_replaced_only_where_there_may_be_two(
     """On a fixed port or an external server there is one instance for good."""
     loaded = load(flags=flags, environ={"HOME": str(tmp_path)}, cwd=tmp_path)
     assert leasing_settings(loaded.settings).replace_after == replaced_after
+
+
+@pytest.mark.parametrize(
+    ("url", "dedicated"),
+    [("https://sso.ci.example", False), ("https://sso.ci.example:{port}", True)],
+)
+def test_a_server_of_ones_own_needs_a_front_that_leads_to_it(
+    url: str, dedicated: bool, tmp_path: Path
+) -> None:
+    """A proxy with one URL leads to the warm server; one with the servers' ports to any."""
+    flags = {"reach.mode": "front", "reach.public_url": url, "keycloak.http_port": "18080"}
+    loaded = load(flags=flags, environ={"HOME": str(tmp_path)}, cwd=tmp_path)
+    assert (leasing_settings(loaded.settings).no_dedicated == "") == dedicated

@@ -87,7 +87,7 @@ def _reach(settings: Settings, origins: Mapping[str, str]) -> list[tuple[str, st
     if reach.mode == "front":
         if not reach.public_url:
             found.append(("reach.mode", "front needs the proxy's URL; set reach.public_url"))
-        elif "{port}" not in reach.public_url and not settings.keycloak.http_port:
+        elif reach.one_server and not settings.keycloak.http_port:
             remedy = "set keycloak.http_port, or put {port} into the URL"
             found.append(("reach.public_url", f"names no port of the server; {remedy}"))
     if reach.mode != "host" and settings.keycloak.url:

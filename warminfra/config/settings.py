@@ -193,6 +193,11 @@ class Reach:
     ca_file: Path | None = _of(PATH, None)
     """In mode front, the CA of the proxy's certificate, if it is not in the system's store."""
 
+    @property
+    def one_server(self) -> bool:
+        """Whether the proxy leads to one server, on a port that its URL does not name."""
+        return self.mode == "front" and "{port}" not in self.public_url
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:

@@ -271,7 +271,7 @@ def leasing_settings(settings: Settings) -> LeasingSettings:
 def _no_dedicated(settings: Settings) -> str:
     if settings.keycloak.url:
         return "an external server cannot be had for one lease alone"
-    if settings.reach.mode == "front":
+    if settings.reach.one_server:
         return "there is one server behind the front that reach.public_url names"
     return ""
 

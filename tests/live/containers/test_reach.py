@@ -22,7 +22,7 @@ from testbed.chromium import Chromium
 from testbed.engine import Engine
 from testbed.front import front
 from testbed.gate import Gate
-from testbed.image_builds import build
+from testbed.image_builds import build, images
 from testbed.installation import LASUITE_DOCS, Installation, wait_until
 from testbed.recipe_repository import IMAGES
 from testbed.registry import Registry
@@ -30,7 +30,9 @@ from testbed.relying_party import free_port
 from testbed.stacks import deployed
 from tests.live.test_service_lease import handle
 from warminfra.config import load
+from warminfra.core.clock import SystemClock
 from warminfra.engine import reach_probe
+from warminfra.instances.authority import Authority
 
 pytestmark = pytest.mark.live
 
@@ -324,6 +326,49 @@ def test_doctor_tells_a_certificate_and_an_issuer_that_are_not_ours(
             assert findings(done)["issuer"] == ("fail", f"{other['url']}/realms/master")
 
 
+def test_a_proxy_with_the_servers_ports_serves_a_server_of_ones_own(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Mode front, the URL with `{port}`: warm and dedicated server each have an issuer of their
+    own at the proxy, and ask for a password there."""
+    address = "127.0.0.2"
+    folder = tmp_path / "front"
+    authority = Authority(folder / "ca", "", address, SystemClock())
+    authority.pem()
+    reach = (
+        f'mode = "front"\npublic_url = "https://{address}:{{port}}"\n'
+        f'ca_file = "{authority.ca_file}"\ntrusted_proxies = ["127.0.0.1"]\n'
+    )
+    issuers = set()
+    with installed(engine, reach) as made:
+        for mode in ("shared", "dedicated"):
+            with served(made, mode):
+                lease = leased(made, "--domain", "docs.ci.example")
+                assert lease["mode"] == mode
+                port = int(lease["issuer"].removeprefix(f"https://{address}:").split("/")[0])
+                with front(folder, ("127.0.0.1", port), address=address, port=port) as proxy:
+                    assert proxy.ca_file == authority.ca_file
+                    seen = reach_probe.look(
+                        lease["endpoints"]["discovery"], lease["issuer"], lease["tls"]["ca_file"]
+                    )
+                    assert seen["trouble"] == "", seen
+                    asks = httpx.get(
+                        lease["endpoints"]["authorization"],
+                        params={
+                            "client_id": lease["client"]["id"],
+                            "redirect_uri": "https://docs.ci.example/",
+                            "response_type": "code",
+                            "scope": "openid",
+                        },
+                        verify=ssl.create_default_context(cafile=authority.ca_file),
+                        trust_env=False,
+                    )
+                    assert f'action="{lease["issuer"]}/login-actions/' in asks.text
+                released(made)
+                issuers.add(lease["issuer"].split("/realms/")[0])
+    assert len(issuers) == 2
+
+
 def test_mode_host_says_what_it_cannot_do(installation: Installation) -> None:
     """On loopback there is nothing to look for from a container, and no lease has an overlay."""
     done = installation.run("doctor", "reach", check=False)
@@ -337,6 +382,21 @@ def test_mode_host_says_what_it_cannot_do(installation: Installation) -> None:
     installation.run("unenroll", "lasuite-docs", "--yes")
     assert refused.returncode == 78
     assert "reach.mode" in refused.stderr
+
+
+def test_doctor_looks_with_an_image_of_the_engine(
+    engine: Engine, node: Installation, docs_images: None
+) -> None:
+    """With `--image` nothing else of this machine is needed; where it is not there, 66 names it."""
+    image = next(iter(images(["lasuite-docs"])))
+    engine.run("pull", "--quiet", image.reference)
+    done = node.run("doctor", "reach", "--image", image.reference, "-o", "json")
+    assert findings(done)["issuer"][0] == "ok"
+    absent = f"{image.reference}-absent"
+    done = node.run("doctor", "reach", "--image", absent, check=False)
+    assert done.returncode == 66
+    assert absent in done.stderr
+    assert leftovers(node) == ""
 
 
 def test_doctor_without_engine_or_network_says_so(node: Installation) -> None:
