@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from testbed.prover.results import State, table, whole
+from testbed.prover.results import State, spent, table, whole
 from warminfra.core.errors import WarminfraError
 
 WARMINFRA = Path(sys.executable).with_name("warminfra")
@@ -74,6 +74,8 @@ def _audit(profile: str, lease_class: str, seed: int) -> dict[str, Any]:
         code = _run(Path(folder), [*args, "--report", folder])
         file = Path(folder) / "verdict.json"
         verdict = json.loads(file.read_text()) if file.is_file() else {}
+        trace = Path(folder) / "trace.ndjson"
+        where = spent(trace if trace.is_file() else Path(os.devnull))
     return {
         "seed": seed,
         "code": code,
@@ -81,6 +83,7 @@ def _audit(profile: str, lease_class: str, seed: int) -> dict[str, Any]:
         "findings": verdict.get("findings", []),
         "reasons": verdict.get("reasons", []),
         "seconds": round(time.monotonic() - began, 1),
+        "spent": where,
     }
 
 

@@ -10,11 +10,11 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from math import comb
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from isolation_checks.figures import at_most
 from warminfra.core.errors import Conflict
 from warminfra.core.files import write_private
 
@@ -125,7 +125,7 @@ def _kills(tests: dict[str, Json]) -> list[str]:
 
 def _alarms(name: str, audits: list[Json]) -> list[str]:
     wrong = [one for one in audits if alarm(one)]
-    highest = upper(len(wrong), len(audits))
+    highest = at_most(len(wrong), len(audits))
     took = median(one["seconds"] for one in audits)
     lines = [
         f"## Alarms in {len(audits)} audits of the system as it is ({name})",
@@ -139,16 +139,49 @@ def _alarms(name: str, audits: list[Json]) -> list[str]:
         + "; ".join([*one["findings"], *one["reasons"]][:5])
         for one in wrong
     ]
-    return [*lines, ""]
+    return [*lines, *_profile(audits), ""]
 
 
-def upper(hits: int, tries: int) -> float:
-    """Return the exact one-sided 95 % upper bound of a rate (Clopper and Pearson)."""
-    if hits >= tries:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        rate = (low + high) / 2
-        at_most = sum(comb(tries, k) * rate**k * (1 - rate) ** (tries - k) for k in range(hits + 1))
-        low, high = (rate, high) if at_most > 0.05 else (low, rate)
-    return high
+def spent(trace: Path) -> Json:
+    """Return where an audit's time went, by its trace: seconds by part, and the programs."""
+    parts: dict[str, float] = defaultdict(float)
+    steps: dict[str, float] = defaultdict(float)
+    programs = 0
+    with trace.open() as lines:
+        for event in map(json.loads, lines):
+            match event["event"]:
+                case "Checked":
+                    parts[f"check: {event['check']}"] += event["seconds"]
+                case "Planted":
+                    parts["planted faults"] += event["seconds"]
+                case "Program":
+                    programs += 1
+                    parts["programs"] += event["seconds"]
+                    for step, seconds in event["spent"].items():
+                        steps[step] += seconds
+    return {"parts": dict(parts), "steps": dict(steps), "programs": programs}
+
+
+def _profile(audits: list[Json]) -> list[str]:
+    """Return the table of medians: what each part took, and each kind of step of the programs."""
+    whole_time = median(one["seconds"] for one in audits)
+    names = {name for one in audits for name in one["spent"]["parts"]}
+    parts = {name: median(one["spent"]["parts"].get(name, 0.0) for one in audits) for name in names}
+    parts["the rest: servers that start and end, the search"] = whole_time - sum(parts.values())
+    lines = ["", "| part | seconds | share |", "|---|---|---|"]
+    lines += [
+        f"| {name} | {seconds:.1f} | {seconds / whole_time:.0%} |"
+        for name, seconds in sorted(parts.items(), key=lambda entry: -entry[1])
+    ]
+    kinds = {name for one in audits for name in one["spent"]["steps"]}
+    steps = {name: sum(one["spent"]["steps"].get(name, 0.0) for one in audits) for name in kinds}
+    programs = sum(one["spent"]["programs"] for one in audits)
+    if steps and parts.get("programs"):
+        in_steps = sum(steps.values())
+        shares = ", ".join(
+            f"{name} {seconds / in_steps:.0%}"
+            for name, seconds in sorted(steps.items(), key=lambda entry: -entry[1])
+        )
+        pace = programs / sum(one["spent"]["parts"].get("programs", 0.0) for one in audits)
+        lines += ["", f"{pace:.2f} programs per second. By kind of step: {shares}."]
+    return lines

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from testbed.prover.results import State, table, upper, whole
+from testbed.prover.results import State, spent, table, whole
 from warminfra.core.errors import Conflict
 
 
@@ -61,6 +61,7 @@ def test_an_audit_that_does_not_approve_is_an_alarm(tmp_path: Path) -> None:
     """With its seed and what it said."""
     state = State(tmp_path / "state", "code")
     fine = {"seed": 1, "outcome": "approve", "findings": [], "reasons": [], "seconds": 60.0}
+    fine["spent"] = {"parts": {}, "steps": {}, "programs": 0}
     state.audits = {"smoke user": [fine] * 19}
     assert whole(state)
     state.audits["smoke user"].append(
@@ -71,8 +72,22 @@ def test_an_audit_that_does_not_approve_is_an_alarm(tmp_path: Path) -> None:
     assert "- seed 20: inconclusive: a check broke" in table(state)
 
 
-def test_the_bound_of_the_alarm_rate_is_exact() -> None:
-    """0 of 20 excludes more than 13.9 %, 1 of 20 more than 21.6 %."""
-    assert upper(0, 20) == pytest.approx(1 - 0.05 ** (1 / 20))
-    assert upper(1, 20) == pytest.approx(0.2161, abs=1e-4)
-    assert upper(20, 20) == 1.0
+def test_the_time_of_an_audit_is_told_by_part_and_step(tmp_path: Path) -> None:
+    """From the trace: checks, planted faults, programs and their steps; the rest is the rest."""
+    events = [
+        {"event": "Checked", "check": "keys", "seconds": 4.0},
+        {"event": "Planted", "seconds": 6.0},
+        {"event": "Program", "seconds": 2.0, "spent": {"lease": 1.5, "attack": 0.5}},
+        {"event": "Program", "seconds": 2.0, "spent": {"lease": 1.5, "attack": 0.5}},
+        {"event": "Tried", "cell": "token"},
+    ]
+    trace = tmp_path / "trace.ndjson"
+    trace.write_text("".join(json.dumps(event) + "\n" for event in events))
+    audit = {"seed": 1, "outcome": "approve", "findings": [], "reasons": [], "seconds": 20.0}
+    state = State(tmp_path / "state", "code")
+    state.audits = {"smoke user": [{**audit, "spent": spent(trace)}]}
+    told = table(state)
+    assert "| planted faults | 6.0 | 30% |" in told
+    assert "| check: keys | 4.0 | 20% |" in told
+    assert "| the rest: servers that start and end, the search | 6.0 | 30% |" in told
+    assert "0.50 programs per second. By kind of step: lease 75%, attack 25%." in told
