@@ -92,6 +92,11 @@ QUARANTINED = {
     "created_at": "x",
 }  # fmt: skip
 
+STUCK_STACK = {
+    "name": "docs-ci-17", "lease": LEASE, "state": "removing", "attempts": 7,
+    "reason": "the engine does not answer",
+}  # fmt: skip
+
 Reply = tuple[int, dict[str, Any]]
 
 
@@ -149,7 +154,14 @@ class FakeService:
         admin = {
             ("PUT", "/v1/recipes/docs"): (200, {**RECIPE, "dropped": ["keys"], "changed": True}),
             ("DELETE", "/v1/recipes/docs"): (200, {"name": "docs", "retired": 2}),
-            ("GET", "/v1/quarantine"): (200, {"tenants": [QUARANTINED]}),
+            ("GET", "/v1/quarantine"): (
+                200,
+                {
+                    "schema": "warminfra.quarantine/v1",
+                    "tenants": [QUARANTINED],
+                    "stacks": [{**STUCK_STACK}],
+                },
+            ),
             ("POST", "/v1/quarantine/retry"): (200, {"retried": 1}),
             ("POST", f"/v1/quarantine/{LEASE}/force"): (200, {"id": LEASE, "state": "gone"}),
             ("POST", "/v1/verdicts/v1/approve"): (200, {"verdict": "v1"}),

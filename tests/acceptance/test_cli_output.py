@@ -296,7 +296,12 @@ def test_destructive_verbs_ask(
 def test_quarantine_and_review_reach_the_admin_socket(home: Home, service: FakeService) -> None:
     """quarantine, approve, revert, lift and revoke are admin verbs and say what they did."""
     assert LEASE in home.run("quarantine", "ls").stdout
-    assert LEASE in home.run("quarantine").stdout
+    told = home.run("quarantine").stdout
+    assert LEASE in told
+    assert "docs-ci-17" in told
+    assert set(json.loads(home.run("quarantine", "ls", "-o", "json").stdout)) == {
+        *("schema", "tenants", "stacks")
+    }
     assert home.run("quarantine", "retry").stdout == "1 teardowns are tried again\n"
     assert home.run("quarantine", "force", LEASE, "--yes").returncode == 0
     assert home.run("approve", "v1", "--by", "eve").returncode == 0

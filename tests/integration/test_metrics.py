@@ -10,9 +10,10 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.stateful.installation import POOL_MAX, Installation
-from warminfra.core.models import LeaseRequest
+from warminfra.core.models import Granted, LeaseRequest
 from warminfra.core.states import InstanceKind, InstanceState, LeaseState, TenantState
 from warminfra.service.metrics import Metrics
+from warminfra.service.views import quarantined_stacks
 
 
 def scraped(world: Installation) -> dict[tuple[str, ...], float]:
@@ -47,4 +48,33 @@ def test_every_state_has_a_sample(migrated_ledger: Path, tmp_path: Path) -> None
     assert ready + found["warminfra_tenants", TenantState.LEASED] == POOL_MAX
     assert found["warminfra_tenants", TenantState.CREATING] == 0
     assert found["warminfra_quarantined_tenants",] == 0
+    assert found["warminfra_quarantined_stacks",] == 0
+    world.ledger.close()
+
+
+def test_a_stack_that_cannot_be_removed_is_in_quarantine(
+    migrated_ledger: Path, tmp_path: Path
+) -> None:
+    """After six failed tries it is told as such; the next try that works takes it out."""
+    world = Installation(migrated_ledger, tmp_path)
+    world.settle()
+    granted = world.manager.acquire(LeaseRequest("app", "0123456789abcdef", stack="run-1"))
+    assert isinstance(granted, Granted)
+    world.swarm.deploy("run-1")
+    world.manager.release(granted.lease.id, granted.handle.reveal())
+    world.swarm.up = False
+    parts: Any = SimpleNamespace(ledger=world.ledger, manager=world.manager)
+    for _ in range(200):
+        assert scraped(world)["warminfra_quarantined_stacks",] == len(quarantined_stacks(parts))
+        if quarantined_stacks(parts):
+            break
+        world.step()
+        world.clock.advance(5.0)
+    (stuck,) = quarantined_stacks(parts)
+    assert (stuck.name, stuck.lease, stuck.attempts) == ("run-1", granted.lease.id, 6)
+    assert stuck.reason
+    world.swarm.up = True
+    assert world.ledger.stacks.hurry() == 1
+    world.settle()
+    assert quarantined_stacks(parts) == []
     world.ledger.close()

@@ -13,19 +13,27 @@ from warminfra.core.models import JsonObject
 
 
 def ls(form: Output = Plain.HUMAN) -> None:
-    """List the tenants whose teardown has failed six times or more."""
+    """List the tenants and the stacks whose teardown has failed six times or more."""
     with session.client(admin=True) as client:
-        rows = client.quarantine()
+        found = client.quarantine()
     if form is Plain.JSON:
-        emit(as_json({"schema": "warminfra.quarantine/v1", "tenants": rows}))
+        emit(as_json(found))
     else:
-        emit(quarantine_table(rows))
+        emit(quarantine_tables(found))
 
 
-def quarantine_table(rows: list[JsonObject]) -> str:
-    """Return the tenants in quarantine as a table."""
-    columns = ("id", "instance", "recipe", "attempts", "reason")
-    return table("quarantine", columns, [[str(row[name]) for name in columns] for row in rows])
+def quarantine_tables(found: JsonObject) -> str:
+    """Return what is in quarantine: a table of tenants, and one of stacks if there are any."""
+    told = _table(
+        "quarantine", ("id", "instance", "recipe", "attempts", "reason"), found["tenants"]
+    )
+    if not found["stacks"]:
+        return told
+    return told + _table("stacks", ("name", "lease", "attempts", "reason"), found["stacks"])
+
+
+def _table(title: str, columns: tuple[str, ...], rows: list[JsonObject]) -> str:
+    return table(title, columns, [[str(row[name]) for name in columns] for row in rows])
 
 
 def retry(
@@ -54,7 +62,8 @@ def force(
     Nothing looks again whether it is gone.
     """
     with session.client(admin=True) as client:
-        row = next((row for row in client.quarantine() if row["id"] == tenant), None)
+        tenants = client.quarantine()["tenants"]
+        row = next((row for row in tenants if row["id"] == tenant), None)
         if row is None:
             raise NotFound(
                 f"no tenant {tenant!r} is in quarantine",

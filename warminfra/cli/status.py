@@ -108,4 +108,6 @@ def _counts(counts: dict[str, int]) -> str:
 def _quarantine(count: int) -> str:
     if not count:
         return "quarantine: empty"
-    return f"quarantine: {count} tenants could not be taken down (warminfra quarantine ls)"
+    return (
+        f"quarantine: {count} tenants and stacks could not be taken down (warminfra quarantine ls)"
+    )

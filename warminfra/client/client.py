@@ -266,12 +266,12 @@ class Client:
         """End anybody's lease; return how far it is. The reason is what its holder hears."""
         return self._call("POST", _lease(lease, "revoke"), {"by": by, "why": why})
 
-    def quarantine(self) -> list[JsonObject]:
-        """Return the tenants whose teardown failed too often."""
-        return list(self._call("GET", "/v1/quarantine")["tenants"])
+    def quarantine(self) -> JsonObject:
+        """Return the `tenants` and the `stacks` whose teardown failed too often."""
+        return self._call("GET", "/v1/quarantine")
 
     def retry_quarantine(self, tenant: str | None = None) -> int:
-        """Try the teardown of one tenant, or of all, again now; return how many."""
+        """Try the teardown of one tenant, or of all and of stacks, again now; return how many."""
         return int(self._call("POST", "/v1/quarantine/retry", {"id": tenant})["retried"])
 
     def force_gone(self, tenant: str) -> JsonObject:

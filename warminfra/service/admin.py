@@ -62,12 +62,17 @@ def build_router(parts: Parts, loops: Loops, shut_down: ShutDown) -> APIRouter:
 
     @router.get("/v1/quarantine", summary="What could not be taken down")
     def quarantine() -> JsonObject:
-        rows = [views.quarantine_row(tenant) for tenant in views.quarantined(parts)]
-        return {"schema": "warminfra.quarantine/v1", "tenants": rows}
+        return {
+            "schema": "warminfra.quarantine/v1",
+            "tenants": [views.quarantine_row(tenant) for tenant in views.quarantined(parts)],
+            "stacks": [views.stack_row(stack) for stack in views.quarantined_stacks(parts)],
+        }
 
     @router.post("/v1/quarantine/retry", summary="Try teardowns again now")
     def retry(body: RetryBody) -> JsonObject:
         retried = ledger.tenants.hurry(TenantId(body.id) if body.id else None)
+        if not body.id:
+            retried += ledger.stacks.hurry()
         parts.manager.bell.ring()
         return {"retried": retried}
 

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from warminfra.core.states import InstanceKind, InstanceState
 from warminfra.service.composition import Parts
-from warminfra.service.views import quarantined
+from warminfra.service.views import quarantined, quarantined_stacks
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -71,3 +71,8 @@ class _LedgerCollector(Collector):
         )
         quarantine.add_metric([], len(quarantined(self._parts)))
         yield quarantine
+        stacks = GaugeMetricFamily(
+            "warminfra_quarantined_stacks", "Stacks whose removal has failed six times or more"
+        )
+        stacks.add_metric([], len(quarantined_stacks(self._parts)))
+        yield stacks

@@ -99,6 +99,15 @@ def quarantined(parts: Parts) -> list[Tenant]:
     ]
 
 
+def quarantined_stacks(parts: Parts) -> list[OwnedStack]:
+    """Return the stacks whose removal has failed too often; their tenants are let go meanwhile."""
+    return [
+        stack
+        for stack in parts.ledger.stacks.in_state(StackState.REMOVING)
+        if stack.attempts >= QUARANTINE_AFTER
+    ]
+
+
 def quarantine_row(tenant: Tenant) -> JsonObject:
     return {
         "id": tenant.id,
@@ -187,7 +196,7 @@ def status(parts: Parts, uptime: float) -> JsonObject:
             stack_row(stack) for stack in parts.ledger.stacks.in_state(StackState.REMOVING)
         ],
         "waiting": parts.manager.demand.waiting(),
-        "quarantine": len(quarantined(parts)),
+        "quarantine": len(quarantined(parts)) + len(quarantined_stacks(parts)),
         "hold": {"max": hold.max, "memory": hold.memory},
         "held": [held_row(lease) for lease in parts.manager.holds.held()],
         "recipes": len(recipes),
