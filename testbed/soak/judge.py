@@ -215,52 +215,63 @@ class Judge:
         """After the end: ask the server's own database for what belongs to nothing."""
         rows = LedgerFile(self.installation).rows()
         live = {row.id for row in rows.values() if row.state in LIVE}
-        wrong = []
-        for data in (self.installation.state_dir / "instances").glob("*/data"):
-            realms = set(self._ask(data, "SELECT ID FROM REALM WHERE NAME <> 'master'"))
-            wrong += [f"realm {realm} in the database has no live row" for realm in realms - live]
-            for what, query in _ORPHANS.items():
-                found = self._ask(data, query)
-                wrong += [f"{what}: {line}" for line in found]
-        return wrong
+        realms = set(self._ask("SELECT ID FROM REALM WHERE NAME <> 'master'"))
+        wrong = [f"realm {realm} in the database has no live row" for realm in realms - live]
+        return wrong + self.orphans()
 
-    def _ask(self, data: Path, query: str) -> list[str]:
+    def orphans(self) -> list[str]:
+        """Return what the server's database holds that belongs to nothing; it may be running.
+
+        Its file is read as a copy, twice if there is something: what is under way meanwhile is no
+        orphan.
+        """
+        found = self._ask(_ORPHANS)
+        return [line for line in self._ask(_ORPHANS) if line in found] if found else []
+
+    def _ask(self, query: str) -> list[str]:
+        """Return the first column of the query's rows in the databases of all instances."""
         cache = Path(self.installation.env["XDG_CACHE_HOME"]) / "warminfra"
         jar = next(cache.glob("keycloak/*/home/lib/lib/main/com.h2database.h2-*.jar"))
         copy = self.installation.folder / "looked-at"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(data / "h2", copy)
         url = f"jdbc:h2:file:{copy / 'keycloakdb'};NON_KEYWORDS=VALUE;IFEXISTS=TRUE"
         shell = ("java", "-cp", str(jar), "org.h2.tools.Shell")
-        asked = subprocess.run(
-            [*shell, "-url", url, "-user", "", "-password", "", "-sql", query],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        # A head, the rows, and a line that counts them.
-        return [line.split("|")[0].strip() for line in asked.stdout.splitlines()[1:-1]]
+        told = []
+        for data in (self.installation.state_dir / "instances").glob("*/data"):
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(data / "h2", copy)
+            asked = subprocess.run(
+                [*shell, "-url", url, "-user", "", "-password", "", "-sql", query],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+            )
+            # A head, the rows, and a line that counts them.
+            told += [line.split("|")[0].strip() for line in asked.stdout.splitlines()[1:-1]]
+        return told
 
 
-_ORPHANS = {
-    "role of a client that is gone": "SELECT ID FROM KEYCLOAK_ROLE WHERE CLIENT_ROLE"
-    " AND CLIENT NOT IN (SELECT ID FROM CLIENT)",
-    "composite of a role that is gone": "SELECT CHILD_ROLE FROM COMPOSITE_ROLE"
-    " WHERE CHILD_ROLE NOT IN (SELECT ID FROM KEYCLOAK_ROLE)"
-    " OR COMPOSITE NOT IN (SELECT ID FROM KEYCLOAK_ROLE)",
-    "role mapping of a role that is gone": "SELECT ROLE_ID FROM USER_ROLE_MAPPING"
-    " WHERE ROLE_ID NOT IN (SELECT ID FROM KEYCLOAK_ROLE)",
-    "client of a realm that is gone": "SELECT CLIENT_ID FROM CLIENT"
-    " WHERE REALM_ID NOT IN (SELECT ID FROM REALM)",
-    "management client of a realm that is gone": "SELECT CLIENT_ID FROM CLIENT"
-    " WHERE CLIENT_ID LIKE 'wi-%-realm'"
-    " AND CLIENT_ID NOT IN (SELECT NAME || '-realm' FROM REALM)",
-    "user of a realm that is gone": "SELECT USERNAME FROM USER_ENTITY"
-    " WHERE REALM_ID NOT IN (SELECT ID FROM REALM)",
-    "session of a realm that is gone": "SELECT USER_SESSION_ID FROM OFFLINE_USER_SESSION"
-    " WHERE REALM_ID NOT IN (SELECT ID FROM REALM)",
-}
+_ORPHANS = " UNION ALL ".join(
+    (
+        "SELECT 'role of a client that is gone: ' || ID || ' ' || NAME || ' of client ' || CLIENT"
+        " || ' of realm ' || COALESCE(REALM_ID, '') FROM KEYCLOAK_ROLE"
+        " WHERE CLIENT_ROLE AND CLIENT NOT IN (SELECT ID FROM CLIENT)",
+        "SELECT 'composite of a role that is gone: ' || CHILD_ROLE FROM COMPOSITE_ROLE"
+        " WHERE CHILD_ROLE NOT IN (SELECT ID FROM KEYCLOAK_ROLE)"
+        " OR COMPOSITE NOT IN (SELECT ID FROM KEYCLOAK_ROLE)",
+        "SELECT 'role mapping of a role that is gone: ' || ROLE_ID FROM USER_ROLE_MAPPING"
+        " WHERE ROLE_ID NOT IN (SELECT ID FROM KEYCLOAK_ROLE)",
+        "SELECT 'client of a realm that is gone: ' || CLIENT_ID FROM CLIENT"
+        " WHERE REALM_ID NOT IN (SELECT ID FROM REALM)",
+        "SELECT 'management client of a realm that is gone: ' || CLIENT_ID FROM CLIENT"
+        " WHERE CLIENT_ID LIKE 'wi-%-realm'"
+        " AND CLIENT_ID NOT IN (SELECT NAME || '-realm' FROM REALM)",
+        "SELECT 'user of a realm that is gone: ' || USERNAME FROM USER_ENTITY"
+        " WHERE REALM_ID NOT IN (SELECT ID FROM REALM)",
+        "SELECT 'session of a realm that is gone: ' || USER_SESSION_ID FROM OFFLINE_USER_SESSION"
+        " WHERE REALM_ID NOT IN (SELECT ID FROM REALM)",
+    )
+)
 
 
 def secrets_of(document: Any) -> list[str]:

@@ -306,6 +306,7 @@ class Round:
         self.outcome.violations += self.judge.lies()
         self.outcome.violations += self.judge.left_roles()
         self.outcome.violations += self.judge.doubles()
+        self.outcome.violations += self.judge.orphans()
 
     def _violated(self, what: str) -> None:
         self.outcome.violations.append(what)
@@ -378,5 +379,6 @@ class Acknowledged:
         else:
             self.outcome.violations.append(f"not drained: {ledger.counts()}")
         self.outcome.drain = boot() - begun
-        for look in (self.judge.lies, self.judge.left_roles, self.judge.doubles):
+        judge = self.judge
+        for look in (judge.lies, judge.left_roles, judge.doubles, judge.orphans):
             self.outcome.violations += look()
