@@ -38,7 +38,7 @@ soak-pipelines: $(VENV)/.ready keycloak-host
 # SEEDS self-tests, then AUDITS audits of PROFILE; goes on where it was stopped.
 soak-prover: $(VENV)/.ready keycloak-host
 	$(BIN)/python -m testbed.prover --seeds $(SEEDS) --audits $(AUDITS) --profile $(PROFILE) \
-		--write docs/perf/prover.md
+		--write docs/perf/kill-table.md
 
 host: keycloak-host
 	deploy/setup-engine.sh

@@ -20,7 +20,7 @@ from testbed.prover.results import State, spent, table, whole
 from warminfra.core.errors import WarminfraError
 
 WARMINFRA = Path(sys.executable).with_name("warminfra")
-TOLD = Path("docs/perf/prover.md")
+TOLD = Path("docs/perf/kill-table.md")
 
 
 def main() -> int:

@@ -77,7 +77,7 @@ def alarm(audit: Json) -> bool:
 
 def table(state: State) -> str:
     """Return the results as Markdown."""
-    lines = ["# What the prover sees, and how fast", ""]
+    lines = ["# What the prover sees", ""]
     lines += ["Made by `make soak-prover`; what is not in here was not measured.", ""]
     if state.self_tests:
         lines += _kills(state.self_tests)
@@ -94,7 +94,7 @@ def _kills(tests: dict[str, Json]) -> list[str]:
             found[one["mutant"], one["title"], one["form"], one["channel"]].append(one)
     seconds = median(test["seconds"] for test in tests.values())
     lines = [
-        f"## Kill table over {len(tests)} seeds ({', '.join(sorted(tests, key=int))})",
+        f"## Kill table, seed {', '.join(sorted(tests, key=int))}",
         "",
         f"A whole self-test took {seconds:.0f} s (median). Attempts, rounds and seconds are medians"
         " up to the first finding in the fault's channel, over the seeds that saw it.",
@@ -120,7 +120,20 @@ def _kills(tests: dict[str, Json]) -> list[str]:
         f"{one['reason']} | – | – | – |"
         for _, one in sorted(absent.items())
     ]
-    return [*lines, ""]
+    return [*lines, "", *_spoiled(tests), ""]
+
+
+def _spoiled(tests: dict[str, Json]) -> list[str]:
+    """Return how the spoiled provers ended, beside the whole one, over all seeds."""
+    ends: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for test in tests.values():
+        for one in test["rehearsed"]:
+            ends[one["spoiled"], one["title"]].append(one["outcome"])
+    lines = ["| spoiled prover | its small audit ended, by seed |", "|---|---|"]
+    return lines + [
+        f"| {name} {title} | {', '.join(outcomes)} |"
+        for (name, title), outcomes in sorted(ends.items())
+    ]
 
 
 def _alarms(name: str, audits: list[Json]) -> list[str]:

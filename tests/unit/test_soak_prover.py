@@ -20,7 +20,8 @@ def planting(mutant: str, killed_by: str, attempts: int) -> dict[str, Any]:
 
 
 def of_seed(*planted: dict[str, Any]) -> dict[str, Any]:
-    return {"planted": list(planted), "absent": [], "seconds": 100.0}
+    rehearsed = [{"spoiled": "P1", "title": "half blind", "outcome": "inconclusive"}]
+    return {"planted": list(planted), "absent": [], "rehearsed": rehearsed, "seconds": 100.0}
 
 
 def test_a_stopped_soak_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -54,6 +55,7 @@ def test_the_table_has_medians_and_names_what_was_not_seen(tmp_path: Path) -> No
     told = table(state)
     assert "| M10 a fault | plain | X1 | 3 of 3 | keys | 5 | 1 | 2.0 |" in told
     assert "| M22 a fault | plain | X1 | 1 of 3 | inventory | 1 | 1 | 2.0 |" in told
+    assert "| P1 half blind | inconclusive, inconclusive, inconclusive |" in told
     assert not whole(state)
 
 
