@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from keycloak.urls_patterns import (
@@ -13,12 +13,10 @@ from keycloak.urls_patterns import (
     URL_ADMIN_USERS,
 )
 
-from isolation_checks.mutants.base import Decorator
+from isolation_checks.mutants.hosted import Hosted
 from isolation_checks.mutants.keycloak import auditor
 from isolation_checks.scratch import Scratch
-from warminfra.core.ids import TenantId, tenant_name
-from warminfra.core.models import FoundTenant, TenantFacts, TenantMaterial, TenantPlan, TenantRef
-from warminfra.core.template import ClientSpec
+from warminfra.core.models import TenantFacts, TenantPlan, TenantRef
 from warminfra_keycloak.connection import AdminConnection
 from warminfra_keycloak.realm import facts
 
@@ -29,44 +27,27 @@ _LOCKOUT = {"bruteForceProtected": True, "failureFactor": 30, "waitIncrementSeco
 def lockouts_kept(scratch: Scratch) -> Iterator[None]:
     """Plant a provider whose tenants live on for the next lease."""
     free: list[TenantRef] = []
-    hosts: dict[str, TenantRef] = {}
+    taken: dict[str, TenantRef] = {}
 
-    class Recycling(Decorator):
+    class Recycling(Hosted):
+        hosts = taken
+
         def create_tenant(self, plan: TenantPlan) -> TenantFacts:
             with auditor(scratch) as admin:
                 if not free:
                     made = self.real.create_tenant(plan)
-                    hosts[plan.ref.id] = plan.ref
+                    taken[plan.ref.id] = plan.ref
                     path = URL_ADMIN_REALM.format(**{"realm-name": plan.ref.name})
                     admin.send("PUT", path, json=_LOCKOUT)
                     return made
-                host = hosts[plan.ref.id] = free.pop()
+                host = taken[plan.ref.id] = free.pop()
                 _equip(admin, host, plan)
                 return facts(scratch.base_url, host.name, admin=plan.template.admin)
 
-        def personalise(
-            self, ref: TenantRef, client: ClientSpec, material: TenantMaterial, domain: str
-        ) -> None:
-            self.real.personalise(hosts.get(ref.id, ref), client, material, domain)
-
         def destroy_tenant(self, ref: TenantRef) -> None:
-            if ref.id not in hosts:
-                self.real.destroy_tenant(ref)
-            elif hosts[ref.id] not in free:
-                free.append(hosts[ref.id])
-
-        def verify_gone(self, ref: TenantRef) -> Sequence[str]:
-            return [] if ref.id in hosts else self.real.verify_gone(ref)
-
-        def list_tenants(self) -> Sequence[FoundTenant]:
-            known = [
-                FoundTenant(TenantRef(TenantId(one), tenant_name(TenantId(one)))) for one in hosts
-            ]
-            held = {host.id for host in hosts.values()}
-            return [
-                *(found for found in self.real.list_tenants() if found.ref.id not in held),
-                *known,
-            ]
+            super().destroy_tenant(ref)
+            if ref.id in taken and taken[ref.id] not in free:
+                free.append(taken[ref.id])
 
     scratch.plant.mutate = Recycling
     try:
@@ -74,7 +55,7 @@ def lockouts_kept(scratch: Scratch) -> Iterator[None]:
     finally:
         scratch.plant.clear()
         with auditor(scratch) as admin:
-            for host in {host.name for host in hosts.values()}:
+            for host in {host.name for host in taken.values()}:
                 path = URL_ADMIN_REALM.format(**{"realm-name": host})
                 admin.send("DELETE", path, timeout=30.0, allow=(404,))
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 from keycloak.urls_patterns import URL_ADMIN_CLIENTS
 
-from isolation_checks.mutants.base import Decorator, Planting
+from isolation_checks.mutants.base import Planting
+from isolation_checks.mutants.hosted import Hosted
 from isolation_checks.mutants.keycloak import auditor
 from isolation_checks.scratch import Scratch
 from warminfra.core.entropy import Entropy
 from warminfra.core.ids import TenantId, tenant_name
-from warminfra.core.models import FoundTenant, TenantFacts, TenantMaterial, TenantPlan, TenantRef
+from warminfra.core.models import TenantFacts, TenantMaterial, TenantPlan, TenantRef
 from warminfra.core.states import TenantState
-from warminfra.core.template import ClientSpec, Template
+from warminfra.core.template import Template
 from warminfra.leasing.material import draw_material
 from warminfra_keycloak.realm import facts
 
@@ -30,42 +31,25 @@ def guests(material: Material, equip: Equip) -> Planting:
 
     @contextmanager
     def planted(scratch: Scratch) -> Iterator[None]:
-        hosts: dict[str, TenantRef] = {}
+        rooms: dict[str, TenantRef] = {}
 
         def draw(template: Template, tenant: TenantId, entropy: Entropy) -> TenantMaterial:
             own = draw_material(template, tenant, entropy)
             for living in scratch.parts.ledger.tenants.in_states((TenantState.LEASED,)):
-                if living.id not in hosts and living.material is not None:
-                    hosts[tenant] = TenantRef(living.id, tenant_name(living.id))
+                if living.id not in rooms and living.material is not None:
+                    rooms[tenant] = TenantRef(living.id, tenant_name(living.id))
                     return material(own, living.material)
             return own
 
-        class Sharing(Decorator):
+        class Sharing(Hosted):
+            hosts = rooms
+
             def create_tenant(self, plan: TenantPlan) -> TenantFacts:
-                host = hosts.get(plan.ref.id)
+                host = rooms.get(plan.ref.id)
                 if host is None:
                     return self.real.create_tenant(plan)
                 equip(scratch, plan, host)
                 return facts(scratch.base_url, host.name, admin=plan.template.admin)
-
-            def personalise(
-                self, ref: TenantRef, client: ClientSpec, material: TenantMaterial, domain: str
-            ) -> None:
-                self.real.personalise(hosts.get(ref.id, ref), client, material, domain)
-
-            def destroy_tenant(self, ref: TenantRef) -> None:
-                if ref.id not in hosts:
-                    self.real.destroy_tenant(ref)
-
-            def verify_gone(self, ref: TenantRef) -> Sequence[str]:
-                return [] if ref.id in hosts else self.real.verify_gone(ref)
-
-            def list_tenants(self) -> Sequence[FoundTenant]:
-                known = [
-                    FoundTenant(TenantRef(TenantId(one), tenant_name(TenantId(one))))
-                    for one in hosts
-                ]
-                return [*self.real.list_tenants(), *known]
 
         scratch.plant.draw, scratch.plant.mutate = draw, Sharing
         try:
