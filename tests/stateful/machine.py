@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 
 from tests.stateful.installation import FOREIGN, POOL_MAX, Installation
 from warminfra.core.engine import StackKind
@@ -94,12 +102,12 @@ class LeaseMachine(RuleBasedStateMachine):
         domain=st.sampled_from(["", "a.example"]),
         stack=st.sampled_from(["", "", "run-1", "run-2"]),
         crash=st.integers(0, 12),
-        asks=st.integers(1, 6),
+        asks=st.integers(1, 12),
         withdraws=st.booleans(),
     )
     def acquire(
         self, bound: bool, domain: str, stack: str, crash: int, asks: int, withdraws: bool
-    ) -> TenantId | None:
+    ) -> TenantId | MultipleResults[TenantId]:
         """A client asks, again and again with the same key, whatever dies in between.
 
         In the end it gives up, with a word or without.
@@ -118,7 +126,7 @@ class LeaseMachine(RuleBasedStateMachine):
             self._survive(self.world.step, 0)
         if withdraws:
             self._survive(lambda: self.world.manager.withdraw(request.key), crash)
-        return None
+        return multiple()
 
     @rule(lease=leases, crash=st.integers(0, 4))
     def renew(self, lease: TenantId | None, crash: int) -> None:
@@ -289,6 +297,33 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule()
     def create_arrives_late(self) -> None:
         self.world.server.arrive_late()
+
+    @rule(steps=st.integers(2, 8))
+    def refill_arrives_late(self, steps: int) -> None:
+        """A lease is taken; the create that fills its place is answered to nobody, done late."""
+        self.acquire(False, "", "", 0, 1, False)
+        self.world.server.lose_next_reply = True
+        self.work(steps, 0)
+        self.create_arrives_late()
+
+    @rule(steps=st.integers(4, 12))
+    def two_want_servers_of_their_own(self, steps: int) -> None:
+        """Nobody may share, and two ask at once."""
+        self.revert()
+        for _ in range(2):
+            self.acquire(False, "", "", 0, 1, False)
+        self.work(steps, 0)
+
+    @rule(stack=st.sampled_from(["run-1", "run-2"]), steps=st.integers(1, 8))
+    def a_run_with_a_stack(self, stack: str, steps: int) -> None:
+        """A whole run: a lease, its stack, and somebody else's that it asks for; then its end."""
+        lease = self.acquire(False, "", stack, 0, 4, False)
+        if isinstance(lease, MultipleResults):
+            return
+        self.deploy(lease)
+        self.attach(lease, FOREIGN, 0)
+        self.release(lease, 0)
+        self.work(steps, 0)
 
     # ------------------------------------------------------------ what must always hold
 
