@@ -129,10 +129,8 @@ class LeaseMachine(RuleBasedStateMachine):
         return multiple()
 
     @rule(lease=leases, crash=st.integers(0, 4))
-    def renew(self, lease: TenantId | None, crash: int) -> None:
+    def renew(self, lease: TenantId, crash: int) -> None:
         """A heartbeat moves the deadline, or says that the lease is lost."""
-        if lease is None:
-            return
         promise = self.promises[lease]
         alive = self._alive(promise)
         renewed = self._survive(
@@ -143,26 +141,22 @@ class LeaseMachine(RuleBasedStateMachine):
         assert not (alive and isinstance(renewed, LeaseLost)), "a live lease was taken away"
 
     @rule(lease=leases, crash=st.integers(0, 4))
-    def release(self, lease: TenantId | None, crash: int) -> None:
+    def release(self, lease: TenantId, crash: int) -> None:
         """A release is final, however often it is said."""
-        if lease is None:
-            return
         promise = self.promises[lease]
         promise.ended = True
         self._survive(lambda: self.world.manager.release(lease, promise.handle), crash)
 
     @rule(lease=leases, point=st.sampled_from(TEARDOWN_HICCUPS), steps=st.integers(1, 6))
-    def teardown_has_no_answer(self, lease: TenantId | None, point: str, steps: int) -> None:
+    def teardown_has_no_answer(self, lease: TenantId, point: str, steps: int) -> None:
         """A lease is released, and a call of its teardown times out."""
         self.release(lease, 0)
         self.world.server.hiccup = point
         self.work(steps, 0)
 
     @rule(lease=leases)
-    def steal(self, lease: TenantId | None) -> None:
+    def steal(self, lease: TenantId) -> None:
         """Another handle opens nothing."""
-        if lease is None:
-            return
         for verb in (self.world.manager.renew, self.world.manager.release):
             try:
                 verb(lease, "0" * 64)
@@ -171,27 +165,25 @@ class LeaseMachine(RuleBasedStateMachine):
             raise AssertionError("a wrong handle was accepted")
 
     @rule(lease=leases)
-    def process_dies(self, lease: TenantId | None) -> None:
+    def process_dies(self, lease: TenantId) -> None:
         """The process that a lease is bound to is killed."""
-        promise = self.promises.get(lease) if lease else None
-        if promise and promise.process:
+        promise = self.promises[lease]
+        if promise.process:
             promise.ended = True
             self.world.processes.dead.add(promise.process)
 
     @rule(lease=leases)
-    def deploy(self, lease: TenantId | None) -> None:
+    def deploy(self, lease: TenantId) -> None:
         """The holder deploys its stack, and may be given secrets for it."""
-        promise = self.promises.get(lease) if lease else None
-        if promise is None or not promise.stack or not self._alive(promise):
+        promise = self.promises[lease]
+        if not promise.stack or not self._alive(promise):
             return
         if not self.world.swarm.stacks.get(promise.stack):
             self.world.swarm.deploy(promise.stack)
 
     @rule(lease=leases, name=st.sampled_from(["run-3", FOREIGN]), crash=st.integers(0, 6))
-    def attach(self, lease: TenantId | None, name: str, crash: int) -> None:
+    def attach(self, lease: TenantId, name: str, crash: int) -> None:
         """A holder gives its lease another stack; never one that is older than the lease."""
-        if lease is None:
-            return
         promise = self.promises[lease]
         world = self.world
 
@@ -207,10 +199,10 @@ class LeaseMachine(RuleBasedStateMachine):
                 world.swarm.deploy(name)
 
     @rule(lease=leases, crash=st.integers(0, 6))
-    def hand_over(self, lease: TenantId | None, crash: int) -> None:
+    def hand_over(self, lease: TenantId, crash: int) -> None:
         """Secrets are made for a stack that the lease owns."""
-        promise = self.promises.get(lease) if lease else None
-        if lease is None or promise is None or not promise.stack:
+        promise = self.promises[lease]
+        if not promise.stack:
             return
 
         def call() -> Any:
@@ -279,11 +271,10 @@ class LeaseMachine(RuleBasedStateMachine):
             promise.ended = True  # bound ones are revoked, the others' time is wall time now
         self._restart()
 
-    @rule(steps=st.integers(0, 6))
-    def reply_is_lost(self, steps: int) -> None:
+    @rule()
+    def reply_is_lost(self) -> None:
         """The next create is taken by the server, but its answer never comes."""
         self.world.server.lose_next_reply = True
-        self.work(steps, 0)
 
     @rule(point=st.sampled_from(HICCUPS))
     def call_has_no_answer(self, point: str) -> None:
@@ -301,8 +292,8 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule(steps=st.integers(2, 8))
     def refill_arrives_late(self, steps: int) -> None:
         """A lease is taken; the create that fills its place is answered to nobody, done late."""
-        self.acquire(False, "", "", 0, 1, False)
-        self.world.server.lose_next_reply = True
+        self._run_asks()
+        self.reply_is_lost()
         self.work(steps, 0)
         self.create_arrives_late()
 
@@ -311,13 +302,13 @@ class LeaseMachine(RuleBasedStateMachine):
         """Nobody may share, and two ask at once."""
         self.revert()
         for _ in range(2):
-            self.acquire(False, "", "", 0, 1, False)
+            self._run_asks()
         self.work(steps, 0)
 
     @rule(stack=st.sampled_from(["run-1", "run-2"]), steps=st.integers(1, 8))
     def a_run_with_a_stack(self, stack: str, steps: int) -> None:
         """A whole run: a lease, its stack, and somebody else's that it asks for; then its end."""
-        lease = self.acquire(False, "", stack, 0, 4, False)
+        lease = self._run_asks(stack, asks=4)
         if isinstance(lease, MultipleResults):
             return
         self.deploy(lease)
@@ -401,6 +392,11 @@ class LeaseMachine(RuleBasedStateMachine):
         assert [name for name, objects in world.swarm.stacks.items() if objects] == [FOREIGN]
 
     # ------------------------------------------------------------ helpers
+
+    def _run_asks(self, stack: str = "", asks: int = 1) -> TenantId | MultipleResults[TenantId]:
+        return self.acquire(
+            bound=False, domain="", stack=stack, crash=0, asks=asks, withdraws=False
+        )
 
     def _ask(self, request: LeaseRequest) -> Granted | Waiting | None:
         try:

@@ -23,10 +23,8 @@ class HoldMachine(LeaseMachine):
         seconds=st.sampled_from([20.0, 300.0]),
         crash=st.integers(0, 4),
     )
-    def hold(self, lease: TenantId | None, seconds: float, crash: int) -> None:
+    def hold(self, lease: TenantId, seconds: float, crash: int) -> None:
         """A lease is kept for a look: from then on no process ends it."""
-        if lease is None:
-            return
         promise = self.promises[lease]
 
         def call() -> Any:

@@ -28,7 +28,7 @@ def test_f1_counts_behaviours_that_programs_saw_once() -> None:
 
 @pytest.mark.parametrize(
     ("hits", "tries", "bound"),
-    [(0, 1, 0.95), (0, 20, 0.1391), (1, 20, 0.2161), (0, 0, 1.0), (3, 3, 1.0)],
+    [(0, 1, 0.95), (0, 20, 0.1391), (1, 20, 0.2161), (0, 0, 1.0), (3, 3, 1.0), (20, 20, 1.0)],
 )
 def test_the_bound_on_false_alarms_is_exact(hits: int, tries: int, bound: float) -> None:
     """Clopper–Pearson, one-sided: nothing of 20 leaves 13.9 %; nothing tried leaves everything."""
