@@ -69,3 +69,10 @@ def spent(events: Sequence[Event]) -> Mapping[str, float]:
             for name, seconds in event.spent.items():
                 total[name] += seconds
     return dict(sorted(total.items(), key=lambda entry: -entry[1]))
+
+
+def told(pace: float, spent: Mapping[str, float]) -> str:
+    """Return the sentence on programs per second and the share of each kind of step."""
+    whole = sum(spent.values())
+    shares = ", ".join(f"{name} {seconds / whole:.0%}" for name, seconds in spent.items())
+    return f"{pace:.2f} programs per second. By kind of step: {shares}."

@@ -197,13 +197,8 @@ def _time(events: Sequence[Event]) -> list[str]:
     spent = figures.spent(events)
     if not spent:
         return []
-    whole = sum(spent.values())
-    shares = ", ".join(f"{name} {seconds / whole:.0%}" for name, seconds in spent.items())
-    return [
-        "## Where the programs' time went",
-        "",
-        f"{figures.pace(events):.2f} programs per second. By kind of step: {shares}.",
-    ]
+    told = figures.told(figures.pace(events), spent)
+    return ["## Where the programs' time went", "", told]
 
 
 def _troubles(events: Sequence[Event]) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from isolation_checks.figures import at_most
+from isolation_checks import figures
 from warminfra.core.errors import Conflict
 from warminfra.core.files import write_private
 
@@ -138,7 +138,7 @@ def _spoiled(tests: dict[str, Json]) -> list[str]:
 
 def _alarms(name: str, audits: list[Json]) -> list[str]:
     wrong = [one for one in audits if alarm(one)]
-    highest = at_most(len(wrong), len(audits))
+    highest = figures.at_most(len(wrong), len(audits))
     took = median(one["seconds"] for one in audits)
     lines = [
         f"## Alarms in {len(audits)} audits of the system as it is ({name})",
@@ -190,11 +190,7 @@ def _profile(audits: list[Json]) -> list[str]:
     steps = {name: sum(one["spent"]["steps"].get(name, 0.0) for one in audits) for name in kinds}
     programs = sum(one["spent"]["programs"] for one in audits)
     if steps and parts.get("programs"):
-        in_steps = sum(steps.values())
-        shares = ", ".join(
-            f"{name} {seconds / in_steps:.0%}"
-            for name, seconds in sorted(steps.items(), key=lambda entry: -entry[1])
-        )
         pace = programs / sum(one["spent"]["parts"].get("programs", 0.0) for one in audits)
-        lines += ["", f"{pace:.2f} programs per second. By kind of step: {shares}."]
+        most_first = dict(sorted(steps.items(), key=lambda entry: -entry[1]))
+        lines += ["", figures.told(pace, most_first)]
     return lines
