@@ -21,7 +21,7 @@ from keycloak.urls_patterns import (
 from isolation_checks.mutants.base import Decorator
 from isolation_checks.scratch import Scratch
 from warminfra.core.models import TenantFacts, TenantPlan
-from warminfra_keycloak.audit.surface import AUDITOR
+from warminfra_keycloak.audit.looks import AUDITOR
 from warminfra_keycloak.connection import AdminConnection
 from warminfra_keycloak.keys import make_key
 

@@ -26,7 +26,7 @@ from warminfra.core.ids import InstallationId, tenant_name
 from warminfra.core.models import FoundTenant, ServerAccess, TenantFacts, TenantPlan, TenantRef
 from warminfra.core.ports import Provider
 from warminfra.core.secret import Secret
-from warminfra_keycloak.audit.surface import AUDITOR
+from warminfra_keycloak.audit.looks import AUDITOR
 from warminfra_keycloak.connection import AdminConnection
 from warminfra_keycloak.takeover import (
     BOOTSTRAP_CLIENT,

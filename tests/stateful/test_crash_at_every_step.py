@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from tests.stateful.installation import POOL_MAX, Installation
-from tests.stateful.machine import empty_ledger
+from tests.stateful.promises import empty_ledger
 from warminfra.core.errors import StorageFull
 from warminfra.core.models import Granted, LeaseRequest
 from warminfra.core.states import TenantState

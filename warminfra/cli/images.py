@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from warminfra.cli import session
 from warminfra.cli.completion import recipe_names
 from warminfra.cli.output import DryRun, Output, Plain, Yes, as_json, emit, table
-from warminfra.cli.warm_images import Recipe, Warm, opened, pull_bar
-from warminfra.core.errors import NotFound, Unreachable
+from warminfra.cli.warm_images import Recipe, Warm, opened, warm_up
+from warminfra.core.errors import NotFound
 from warminfra.core.models import JsonObject
-
-if TYPE_CHECKING:
-    from warminfra.recipes.model import RecipeFolder
 
 RecipeOption = Annotated[
     str, typer.Option("--recipe", help="An enrolled recipe.", autocompletion=recipe_names)
@@ -164,29 +160,6 @@ def pull(
         emit(pulled_table(measures) if measures else "everything was here already")
 
 
-def warm_up(
-    warm: Warm, recipe: Recipe, *, update: bool = False, limit: float | None = None
-) -> list[JsonObject]:
-    """Lock what is not locked yet, look for drift, pull and pin; return what was pulled."""
-    from dataclasses import asdict
-
-    from warminfra.images.lock import changes, write_lock
-    from warminfra.images.resolve import refuse_drift, resolve
-
-    registry, before = warm.registry, recipe.lock
-    after = resolve(recipe.name, recipe.wanted, registry, None if update else before)
-    for change in changes(before, after) if before else ():
-        session.say(f"warminfra: lock: {change}")
-    if not update:
-        refuse_drift(after, registry)
-    if before is None or before.to_json() != after.to_json():
-        write_lock(recipe.lock_file, after)
-    deadline = warm.settings.images.deadline.total_seconds() if limit is None else limit
-    with pull_bar() as bar:
-        measures = warm.pre_pull.run(recipe.name, after, deadline=deadline, told=bar)
-    return [asdict(measure) for measure in measures]
-
-
 def pulled_table(rows: list[JsonObject]) -> str:
     """Return what was pulled as a table."""
     return table(
@@ -285,37 +258,6 @@ def prune(
     emit("\n".join([f"{verb} {row['name']}" for row in rows] or ["nothing to remove"]))
     if rows:
         emit(f"{freed / 2**20:.1f} MiB {'would be ' if dry_run else ''}freed")
-
-
-def warm_enrolled(name: str, folder: Path, read: RecipeFolder, *, update: bool) -> list[JsonObject]:
-    """Lock and pull the images of a recipe that was enrolled just now; return what was pulled.
-
-    A node without an engine keeps none, and says so.
-    """
-    with opened() as warm:
-        if not _answers(warm):
-            return []
-        return warm_up(warm, replace(warm.recipe(name, folder), given=read), update=update)
-
-
-def free_unenrolled(name: str) -> list[JsonObject]:
-    """Remove what only that recipe needs; return what went."""
-    from warminfra.images.retention import release
-
-    with opened() as warm:
-        if not warm.store.read().of(name) or not _answers(warm):
-            return []
-        gone = release(warm.engine, warm.store, name)
-    return [{"name": c.entry.name, "bytes": c.freed} for c in gone]
-
-
-def _answers(warm: Warm) -> bool:
-    try:
-        warm.engine.facts()
-    except Unreachable as error:
-        session.say(f"warminfra: no images are warmed: {error.message}")
-        return False
-    return True
 
 
 def _time(epoch: float) -> str:

@@ -13,8 +13,8 @@ import typer
 
 from warminfra.cli import session
 from warminfra.cli.completion import recipe_names
-from warminfra.cli.images import free_unenrolled, warm_enrolled
 from warminfra.cli.output import DryRun, Output, Plain, Yes, as_json, emit, table
+from warminfra.cli.warm_images import free_unenrolled, warm_enrolled
 from warminfra.core.errors import NotFound
 from warminfra.core.models import JsonObject
 

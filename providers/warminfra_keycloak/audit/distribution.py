@@ -13,7 +13,7 @@ from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
 from warminfra.core.secret import Secret
 from warminfra_keycloak.audit.host import CANARY, CANARY_VARIABLE, DATA
-from warminfra_keycloak.audit.surface import AUDITOR
+from warminfra_keycloak.audit.looks import AUDITOR
 from warminfra_keycloak.distribution import KeycloakDistribution
 from warminfra_keycloak.takeover import ServiceAccount, take_over
 

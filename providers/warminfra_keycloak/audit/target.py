@@ -22,6 +22,11 @@ class Target:
         return f"{self.base}/realms/{self.realm}/protocol/openid-connect"
 
 
+def realm_of(lease: JsonObject) -> str:
+    """Return the realm that the lease really leads to: its issuer's, whatever it is called."""
+    return str(lease["issuer"]).rpartition("/realms/")[2]
+
+
 def client_of(credential: Credential, target: Target) -> dict[str, str]:
     """Return the client of the target, as its own holder has it; at master the attacker's."""
     if target.lease is not None:
