@@ -9,6 +9,7 @@ both; the line to the registry is limited, loopback is not.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -72,6 +73,7 @@ class Course:
         """Have the engine hold no image at all."""
         release(self.images, Store(self.folder), "bench")
         self.engine.forget_images()
+        os.sync()  # the next arm is not to wait for what this one leaves to be written
 
     def bytes(self, lock: Lock) -> int:
         """Return the compressed bytes of all layers, each once: what must cross the line."""
@@ -237,12 +239,13 @@ def _first_deploy(at: Course, mirror: Mirror, arm: str, name: str) -> float:
         wait_until(lambda: all(row.runs for row in stacks.images(STACK)), 300.0, "a container")
         return time.monotonic() - begun
     finally:
-        at.engine.run("stack", "rm", STACK)
-        wait_until(lambda: not _left(at.engine, stacks), 60.0, "the end of the stack")
+        wait_until(lambda: not _left(at.engine, stacks), 60.0, "the end of the stack", poll=0.5)
         stacks.close()
 
 
 def _left(engine: Engine, stacks: DockerStacks) -> bool:
+    # Refused as long as a task has the network.
+    engine.run("stack", "rm", STACK, check=False)
     found = stacks.objects(STACK)
     for task in found:
         if task.kind == "task":

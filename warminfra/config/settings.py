@@ -215,8 +215,8 @@ class Engine:
 class Images:
     """The warm image set."""
 
-    parallel: int = _of(integer(1, 16), 3)
-    """Images pulled at the same time."""
+    parallel: int = _of(integer(1, 16), 1)
+    """Images downloaded at the same time; any number is unpacked meanwhile."""
     deadline: timedelta = _of(DURATION, timedelta(minutes=30))
     """Longest time for one pre-pull."""
     budget: int = _of(SIZE, 0)

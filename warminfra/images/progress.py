@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from warminfra.core.engine import PullEvent
 from warminfra.images.registry import Layer
 
+COMING = frozenset({"Pulling fs layer", "Waiting", "Downloading"})
+HERE = frozenset({"Download complete", "Extracting", "Pull complete", "Already exists"})
 _SHORT = slice(len("sha256:"), len("sha256:") + 12)
 """The part of a layer's digest by which the engine's progress calls it."""
 
@@ -37,11 +39,17 @@ class Measure:
 class Tally:
     """One image being pulled. Fed by one thread."""
 
-    layers: dict[str, Layer]
     claimed: dict[str, int] = field(default_factory=dict)
     """Layers that this image was the first to download, with bytes done."""
     _download: list[float] = field(default_factory=list)
     _extract: list[float] = field(default_factory=list)
+    _coming: set[str] = field(default_factory=set)
+    """Layers that the engine has named and does not have whole."""
+
+    @property
+    def downloaded(self) -> bool:
+        """Whether every layer is here, unpacked or not: the line is free for another image."""
+        return bool(self._download) and not self._coming
 
     def download_s(self) -> float:
         return self._download[-1] - self._download[0] if self._download else 0.0
@@ -50,7 +58,11 @@ class Tally:
         return self._extract[-1] - self._extract[0] if self._extract else 0.0
 
     def note(self, event: PullEvent, now: float) -> None:
-        """Take the times of an event."""
+        """Take the times of an event, and what it says of its layer."""
+        if event.status in COMING:
+            self._coming.add(event.layer)
+        elif event.status in HERE:
+            self._coming.discard(event.layer)
         if event.status in ("Downloading", "Download complete", "Verifying Checksum"):
             self._download.append(now)
         elif event.status in ("Extracting", "Pull complete"):
@@ -78,7 +90,7 @@ class PullProgress:
         size = self._sizes.get(event.layer)
         if size is None:
             return
-        complete = event.status in ("Download complete", "Extracting", "Pull complete")
+        complete = event.status in HERE - {"Already exists"}
         done = size if complete else event.current if event.status == "Downloading" else 0
         with self._lock:
             if done and self._first.setdefault(event.layer, name) == name:

@@ -1,4 +1,7 @@
-"""The pre-pull: brings every locked image here, several at a time, and pins each as it comes.
+"""The pre-pull: brings every locked image here, and pins each as it comes.
+
+The line is for the few images that download, the largest first: what takes longest to unpack then
+begins to soonest, and others download meanwhile.
 
 Nothing is begun that does not fit: the bytes that are missing, layers that are here already left
 out, must leave the disk its reserve. What is pulled is kept over any crash; the next pre-pull does
@@ -13,7 +16,8 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +38,9 @@ from warminfra.images.resolve import in_parallel
 UNPACKED = 3
 """An unpacked layer takes at most so many times its compressed bytes; few take more."""
 
+MOST = 16
+"""Images that are downloaded or unpacked at a time, at most."""
+
 Told = Callable[[int, int, str], None]
 
 
@@ -51,13 +58,38 @@ class _Job:
 
 
 @dataclass(slots=True)
+class _Place:
+    """One image's place on the line: taken while it downloads, left when it is unpacked."""
+
+    line: threading.Semaphore
+    stop: threading.Event
+    end: float
+    """Of the monotonic clock, when the time is over."""
+    held: bool = False
+
+    def take(self) -> None:
+        """Wait for it, unless it is held. Raises `_Stopped`."""
+        while not self.held:
+            if self.stop.is_set() or time.monotonic() > self.end:
+                raise _Stopped
+            self.held = self.line.acquire(timeout=0.2)
+
+    def leave(self) -> None:
+        """Let another image have it; twice is fine."""
+        if self.held:
+            self.held = False
+            self.line.release()
+
+
+@dataclass(slots=True)
 class PrePull:
-    """Pulls for one engine. `parallel` images at a time; `reserve` bytes stay free."""
+    """Pulls for one engine. `parallel` images download at a time, and any number is unpacked;
+    `reserve` bytes stay free."""
 
     engine: Engine
     registry: Registry
     store: Store
-    parallel: int = 3
+    parallel: int = 1
     reserve: int = 0
 
     def run(
@@ -166,58 +198,64 @@ class PrePull:
 
     def _pull_all(self, jobs: Sequence[_Job], progress: PullProgress, end: float) -> list[Measure]:
         stop = threading.Event()
+        line = threading.Semaphore(max(self.parallel, 1))
         # Pins are another hand's work: a place that pulls must not wait for a container's start.
         with (
             ThreadPoolExecutor(1) as pinner,
-            ThreadPoolExecutor(max(self.parallel, 1)) as pool,
+            ThreadPoolExecutor(min(len(jobs), MOST) or 1) as pool,
         ):
             pins: list[Future[None]] = []
 
-            def pull(job: _Job) -> Measure:
-                measure = self._pull(job, progress, end, stop)
+            def pull(job: _Job, place: _Place) -> Measure:
+                try:
+                    measure = self._pull(job, progress, place)
+                except BaseException:
+                    stop.set()
+                    raise
                 pins.append(pinner.submit(self._pin))
                 return measure
 
-            futures: list[Future[Measure]] = [pool.submit(pull, job) for job in jobs]
-            try:
-                pending = set(futures)
-                while pending:
-                    done, pending = wait(pending, timeout=_until(end), return_when=FIRST_COMPLETED)
-                    if any(future.exception() for future in done) or not done:
-                        break
-            finally:
-                stop.set()
+            futures: list[Future[Measure]] = []
+            with suppress(_Stopped):
+                for job in jobs:  # in their order: each begins when the line has a place for it
+                    place = _Place(line, stop, end)
+                    place.take()
+                    futures.append(pool.submit(pull, job, place))
+                wait(futures, timeout=_until(end), return_when=FIRST_EXCEPTION)
+            stop.set()
         ended: list[Future[Any]] = [*futures, *pins]
-        failures = [error for future in ended if (error := future.exception())]
-        for error in failures:
-            if not isinstance(error, _Stopped):
+        for future in ended:
+            if (error := future.exception()) and not isinstance(error, _Stopped):
                 raise error
-        if failures:
-            here = len(jobs) - len(failures)
+        here = [future.result() for future in futures if not future.exception()]
+        if len(here) < len(jobs):
             raise NoCapacity(
-                f"{here} of {len(jobs)} images pulled when the time was over",
+                f"{len(here)} of {len(jobs)} images pulled when the time was over",
                 hint="call again: what is here stays, and is pinned",
             )
-        return [future.result() for future in futures]
+        return here
 
-    def _pull(
-        self, job: _Job, progress: PullProgress, end: float, stop: threading.Event
-    ) -> Measure:
+    def _pull(self, job: _Job, progress: PullProgress, place: _Place) -> Measure:
         begun = time.monotonic()
+        stop, end = place.stop, place.end
         name = job.entry.bound
-        tally = Tally({})
+        tally = Tally()
 
         def heard(event: PullEvent) -> None:
             if stop.is_set() or time.monotonic() > end:
                 raise _Stopped
             progress.heard(str(job.entry.name), tally, event)
+            if tally.downloaded:
+                place.leave()
 
         def once() -> None:
-            if stop.is_set():
-                raise _Stopped
-            self._await_allowance(job.entry, end, stop)
-            login = for_engine(self.registry.credentials.of(name.domain))
-            self.engine.pull(name.repository, name.digest, login, heard)
+            place.take()
+            try:
+                self._await_allowance(job.entry, end, stop)
+                login = for_engine(self.registry.credentials.of(name.domain))
+                self.engine.pull(name.repository, name.digest, login, heard)
+            finally:
+                place.leave()
 
         retrying = Retrying(
             stop=stop_before_delay(_until(end)),
