@@ -41,6 +41,7 @@ from warminfra.leasing.sharing import Gate, SharingPolicy
 from warminfra.leasing.stacks import StackKeeper
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.verifier import Verifier
 from warminfra.leasing.warm import WarmWorker
 from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
@@ -184,6 +185,9 @@ class Installation:
         self.fleet.tend()
         for worker in list(self.fleet.workers.values()):
             busy = bool(worker.step()) or busy
+            # The eye has a thread of its own: it may come late, and the hand goes on meanwhile.
+            if worker.eye and self.entropy.fraction() < 0.5:
+                busy = bool(worker.eye.step()) or busy
         return busy
 
     def settle(self, patience: int = 400) -> None:
@@ -257,7 +261,7 @@ class Installation:
             }
             if kind is InstanceKind.DEDICATED:
                 return self.dedicated_class(**common, spare=room.spare)
-            return WarmWorker(**common, pool=pool, watch=watch)
+            return WarmWorker(**common, pool=pool, watch=watch, verifier=Verifier(teardown))
 
         self.fleet = Fleet("fake", ledger, clock, self.entropy, self.settings, room, new_worker)
         engine = FakeStacks(self.swarm, self.faults)

@@ -71,19 +71,19 @@ class DoubleLease(LeaseManager):
 class LostTeardown(Teardown):
     """Planted: an unknown outcome is taken for success."""
 
-    def attempt(self, server: Server, tenant: Tenant) -> bool:
+    def destroy(self, server: Server, tenant: Tenant) -> bool:
         try:
             server.provider.destroy_tenant(TenantRef(tenant.id, tenant_name(tenant.id)))
         except WarminfraError:
-            return self.ledger.tenants.gone(tenant.id, self.clock.wall())
-        return super().attempt(server, tenant)
+            return not self.ledger.tenants.gone(tenant.id, self.clock.wall())
+        return True
 
 
 class LateCreate(Teardown):
     """Planted: a tenant that is not there is gone, although its create may be under way."""
 
-    def attempt(self, server: Server, tenant: Tenant) -> bool:
-        return super().attempt(server, replace(tenant, uncertain_until=0.0))
+    def verify(self, server: Server, tenant: Tenant) -> bool:
+        return super().verify(server, replace(tenant, uncertain_until=0.0))
 
 
 class AnyAge(StackKeeper):

@@ -27,12 +27,19 @@ class Teardown:
     entropy: Entropy
     settings: LeasingSettings
 
-    def attempt(self, server: Server, tenant: Tenant) -> bool:
-        """Try once; True if the tenant is gone. Provider errors are recorded, not raised."""
-        ref = TenantRef(tenant.id, tenant_name(tenant.id))
+    def destroy(self, server: Server, tenant: Tenant) -> bool:
+        """Try once; True if it is to be looked for. Provider errors are recorded, not raised."""
         try:
-            server.provider.destroy_tenant(ref)
-            remains = server.provider.verify_gone(ref)
+            server.provider.destroy_tenant(_ref(tenant))
+        except WarminfraError as error:
+            self.put_off(tenant, error.message)
+            return False
+        return True
+
+    def verify(self, server: Server, tenant: Tenant) -> bool:
+        """Look for a destroyed tenant; True if it is gone. Provider errors are recorded."""
+        try:
+            remains = server.provider.verify_gone(_ref(tenant))
         except WarminfraError as error:
             self.put_off(tenant, error.message)
             return False
@@ -54,3 +61,7 @@ class Teardown:
         delay = min(self.settings.retry_base * 2**tenant.attempts, self.settings.retry_limit)
         jitter = 0.5 + self.entropy.fraction()
         self.ledger.tenants.failed(tenant.id, self.clock.boot() + delay * jitter, why, count=True)
+
+
+def _ref(tenant: Tenant) -> TenantRef:
+    return TenantRef(tenant.id, tenant_name(tenant.id))

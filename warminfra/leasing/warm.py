@@ -14,6 +14,7 @@ from warminfra.core.states import InstanceKind, InstanceState, TenantState
 from warminfra.leasing.pool import Pool
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import QUARANTINE_AFTER
+from warminfra.leasing.verifier import Verifier
 from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
 
@@ -29,6 +30,7 @@ class WarmWorker(Worker):
 
     pool: Pool
     watch: Watch
+    verifier: Verifier
     _next_sweep: float = 0.0
     _served: bool = False
     """Whether the last step made a tenant for a request."""
@@ -38,6 +40,15 @@ class WarmWorker(Worker):
         pause = self.settings.refill_pause
         # Named: `super()` without arguments knows no class that slots have replaced.
         return pause if self.demand.rush(pause) else Worker.idle(self)
+
+    @property
+    def eye(self) -> Verifier:
+        """Who looks for what was destroyed here, in a thread of its own."""
+        return self.verifier
+
+    def _bring_up(self) -> str:
+        self.verifier.forget()
+        return Worker._bring_up(self)
 
     def _begin(self, server: Server) -> None:
         self.watch.begin(server)
@@ -75,13 +86,14 @@ class WarmWorker(Worker):
 
     def _tear_down(self, server: Server) -> str:
         tenant = self.ledger.tenants.due_for_teardown(
-            self.instance, self.clock.boot(), QUARANTINE_AFTER
+            self.instance, self.clock.boot(), QUARANTINE_AFTER, self.verifier.expected
         )
         if tenant is None:
             return ""
-        if self.teardown.attempt(server, tenant):
+        if self.teardown.destroy(server, tenant):
             self._last_answer = self.clock.boot()
-            return "torn down"
+            self.verifier.expect(server, tenant)
+            return "destroyed"
         server.provider.health()
         return "teardown put off"
 

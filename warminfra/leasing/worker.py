@@ -1,6 +1,7 @@
 """The one hand that works on an instance: brings it up, keeps it up, puts it down.
 
-Everything that creates or deletes on a server goes through its worker, one step after the other.
+Everything that creates or deletes on a server goes through its worker, one step after the other;
+whether what it destroyed is gone, an eye beside it looks (see `verifier`).
 `step` does one thing and says what, so that a test can drive it; a thread calls it in a loop. What
 there is to do on a server that is up depends on its kind: see `warm` and `dedicated`.
 """
@@ -27,6 +28,7 @@ from warminfra.leasing.server import Server
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
+from warminfra.leasing.verifier import Verifier
 from warminfra.ledger import Ledger
 
 log = structlog.get_logger()
@@ -94,6 +96,11 @@ class Worker(ABC):
     def idle(self) -> float:
         """Return the seconds after which to look again if no bell rings."""
         return IDLE
+
+    @property
+    def eye(self) -> Verifier | None:
+        """Who looks for what was destroyed here; None where destroying leaves nothing to see."""
+        return None
 
     @abstractmethod
     def _work(self, server: Server, state: InstanceState) -> str:

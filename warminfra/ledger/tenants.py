@@ -284,8 +284,14 @@ class Tenants:
         with self._db.read() as tx:
             return [rows.tenant(row) for row in tx.execute(query).mappings()]
 
-    def due_for_teardown(self, instance: InstanceId, boot: float, patience: int) -> Tenant | None:
-        """Return the retiring tenant whose attempt has been due longest, if any.
+    def due_for_teardown(
+        self,
+        instance: InstanceId,
+        boot: float,
+        patience: int,
+        but: Collection[TenantId] = (),
+    ) -> Tenant | None:
+        """Return the retiring tenant whose attempt has been due longest, `but` for those, if any.
 
         One whose lease still has a stack waits for it, until `patience` attempts to remove the
         stack have failed.
@@ -305,6 +311,7 @@ class Tenants:
                 tenants.c.instance == instance,
                 tenants.c.state == TenantState.RETIRING,
                 tenants.c.next_attempt <= boot,
+                tenants.c.id.not_in(but),
                 ~waits,
             )
             .order_by(tenants.c.next_attempt, tenants.c.changed_at)

@@ -1,5 +1,5 @@
-"""The background threads: one for each instance's worker, one that reaps and tends, one that sees
-holders die, one for stacks, one for images.
+"""The background threads: a worker's hand and eye for each instance, one that reaps and tends, one
+that sees holders die, one for stacks, one for images.
 
 A loop never ends by an error: it logs it, waits, and goes on; what is wrong shows in `status`.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import chain
 
 import structlog
 
 from warminfra.core.errors import WarminfraError
 from warminfra.core.ids import InstanceId
 from warminfra.core.states import InstanceState, LeaseState, TenantState
+from warminfra.leasing.bell import Bell
 from warminfra.leasing.stacks import LOOK_AGAIN
 from warminfra.leasing.worker import Worker
 from warminfra.service.composition import Parts
@@ -38,7 +40,7 @@ class Loops:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._stopping = threading.Event()
-        self._workers: dict[InstanceId, threading.Thread] = {}
+        self._workers: dict[InstanceId, list[threading.Thread]] = {}
         self._tender = threading.Thread(target=self._tend, name="tender", daemon=True)
         self._reaudit = Reaudit(parts)
         self._next_check = parts.clock.boot() + CHECK_EVERY
@@ -73,7 +75,8 @@ class Loops:
         if self._tender.ident is not None:
             self._tender.join(JOIN)
         self._reaudit.end()
-        for thread in (self._holders, self._stacks, self._images, *self._workers.values()):
+        workers = chain.from_iterable(self._workers.values())
+        for thread in (self._holders, self._stacks, self._images, *workers):
             if thread.ident is not None:
                 thread.join(JOIN if instances else TICK)
         if instances:
@@ -135,21 +138,35 @@ class Loops:
         self._reaudit.step()
         parts.fleet.tend()
         for instance in self._workers.keys() - parts.fleet.workers.keys():
-            self._workers.pop(instance)  # its thread has ended, or is about to
+            self._workers.pop(instance)  # its threads have ended, or are about to
         for worker in parts.fleet.finished():
             parts.fleet.drop(worker.instance)
-            thread = self._workers.pop(worker.instance, None)
-            if thread:
-                parts.manager.bell.ring()
+            threads = self._workers.pop(worker.instance, [])
+            parts.manager.bell.ring()
+            for thread in threads:
                 thread.join(JOIN)
             worker.stop(discard=True)
         for instance, worker in list(parts.fleet.workers.items()):
             if instance not in self._workers:
-                thread = threading.Thread(
-                    target=self._work, args=(worker,), name=f"worker {instance}", daemon=True
-                )
-                self._workers[instance] = thread
-                thread.start()
+                self._workers[instance] = self._set_to_work(worker)
+
+    def _set_to_work(self, worker: Worker) -> list[threading.Thread]:
+        """Start a worker's threads: its hand, and its eye if it has one."""
+        bell = self._parts.manager.bell
+        threads = [self._thread(worker, f"worker {worker.instance}", worker.step, bell)]
+        if worker.eye:
+            name = f"verifier {worker.instance}"
+            threads.append(self._thread(worker, name, worker.eye.step, worker.eye.bell))
+        return threads
+
+    def _thread(
+        self, worker: Worker, name: str, step: Callable[[], str], bell: Bell
+    ) -> threading.Thread:
+        thread = threading.Thread(
+            target=self._work, args=(worker, name, step, bell), name=name, daemon=True
+        )
+        thread.start()
+        return thread
 
     def _recompute(self) -> None:
         """See now and then whether what runs still is what is installed, and is certified."""
@@ -178,12 +195,10 @@ class Loops:
                 self._guarded("images", lambda: "mended" if watch.step() else "")
             self._stopping.wait(pause)
 
-    def _work(self, worker: Worker) -> None:
-        bell = self._parts.manager.bell
+    def _work(self, worker: Worker, name: str, step: Callable[[], str], bell: Bell) -> None:
         heard = 0
         while not self._stopping.is_set() and worker.instance in self._parts.fleet.workers:
-            did = self._guarded(f"worker {worker.instance}", worker.step)
-            if not did:
+            if not self._guarded(name, step):
                 heard = bell.wait(heard, worker.idle())
 
     def _guarded(self, name: str, step: Callable[[], str | None]) -> str | None:
