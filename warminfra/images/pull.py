@@ -70,9 +70,10 @@ class _Place:
     def take(self) -> None:
         """Wait for it, unless it is held. Raises `_Stopped`."""
         while not self.held:
-            if self.stop.is_set() or time.monotonic() > self.end:
-                raise _Stopped
             self.held = self.line.acquire(timeout=0.2)
+            if self.stop.is_set() or time.monotonic() > self.end:
+                self.leave()
+                raise _Stopped
 
     def leave(self) -> None:
         """Let another image have it; twice is fine."""
@@ -212,6 +213,8 @@ class PrePull:
                 except BaseException:
                     stop.set()
                     raise
+                finally:
+                    place.leave()
                 pins.append(pinner.submit(self._pin))
                 return measure
 
@@ -254,8 +257,9 @@ class PrePull:
                 self._await_allowance(job.entry, end, stop)
                 login = for_engine(self.registry.credentials.of(name.domain))
                 self.engine.pull(name.repository, name.digest, login, heard)
-            finally:
-                place.leave()
+            except Unreachable:
+                place.leave()  # for the pause before the next try
+                raise
 
         retrying = Retrying(
             stop=stop_before_delay(_until(end)),
