@@ -15,6 +15,7 @@ from isolation_checks.checks.base import Check
 from isolation_checks.checks.canaries import Canaries
 from isolation_checks.checks.events import KeptEvents
 from isolation_checks.checks.host import Egress, Host
+from isolation_checks.checks.neighbours import Neighbours
 from isolation_checks.checks.oracle import Oracle
 from isolation_checks.checks.profile import Profile
 from isolation_checks.checks.replay import Replay
@@ -101,11 +102,12 @@ def test_an_admin_sends_the_server_out_and_learns_which_client_ids_are_taken(
 
 @pytest.mark.parametrize(
     "check",
-    [Host(), Profile(), ServerWide(), Canaries(), KeptEvents()],
+    [Host(), Profile(), ServerWide(), Canaries(), KeptEvents(), Neighbours()],
     ids=lambda check: check.name,
 )
 def test_what_does_not_cross(server: Scratch, check: Check) -> None:
-    """Nothing of the host, of a browser's other sessions, of master, of marks, of dead rows."""
+    """Nothing of the host, of a browser's other sessions, of master, of marks, of dead rows, and
+    nothing that was good ends with a neighbour, an admin's tokens included."""
     assert found(server, check)[0] == set()
 
 

@@ -70,6 +70,38 @@ def test_b_is_never_ended_by_the_check_itself() -> None:
     assert set(server.called) == {READ, REFRESH}
 
 
+class _WithAdmin(_Server):
+    """Each lease has an admin, who has one registration token at a time: the last one made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.good: dict[str, int] = {}
+
+    def lease(self) -> dict[str, Any]:
+        return {**super().lease(), "admin": {}}
+
+    def mint(self, lease: dict[str, Any]) -> list[Credential]:
+        found = super().mint(lease)
+        if "admin" in lease:
+            number = self.good[lease["id"]] = self.good.get(lease["id"], 0) + 1
+            found.append(Credential("registration token", lease["id"], Secret(str(number))))
+        return found
+
+    def attempt(self, cell: Cell, credential: Credential, target: Any) -> Reply:
+        reply = super().attempt(cell, credential, target)
+        if credential.kind == "registration token":
+            good = str(self.good[credential.tenant])
+            return reply if credential.value.reveal() == good else Reply(401, "")
+        return reply
+
+
+def test_an_admins_own_new_token_is_no_neighbours_deed() -> None:
+    """The check logs B in again and again, and makes nothing anew that would end what B has."""
+    server = _WithAdmin()
+    assert _found(server).found == []
+    assert server.good["2"] == 1
+
+
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_a_call_that_fails_after_a_neighbours_end_is_found(status: int) -> None:
     """Each call whose status changed is named."""
