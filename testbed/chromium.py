@@ -89,8 +89,17 @@ class Chromium:
         return str(self._on(selector, "GET", "text", None))
 
     def click(self, selector: str) -> None:
-        """Click on it; a page that this leads to is waited for."""
+        """Click on what leads to another page, and wait until this one is left.
+
+        The driver waits for a page that is on its way, but a form may be sent after it has looked.
+        """
+        until = time.monotonic() + _PATIENCE
+        page = self._find("html")
         self._on(selector, "POST", "click", {})
+        while self._stands(page):
+            if time.monotonic() > until:
+                raise BrowserTrouble(f"{self.url}: it stays after a click on {selector}")
+            time.sleep(0.02)
 
     def fill(self, selector: str, text: str) -> None:
         """Type into it."""
@@ -116,6 +125,16 @@ class Chromium:
             except BrowserTrouble as trouble:
                 if "stale element" not in str(trouble) or time.monotonic() > until:
                     raise
+
+    def _stands(self, element: str) -> bool:
+        """Say whether the page that the element is of is still the one that is shown."""
+        try:
+            _ask(self.http, "GET", f"element/{element}/name", None)
+        except BrowserTrouble as trouble:
+            if "stale element" in str(trouble) or "no such element" in str(trouble):
+                return False
+            raise
+        return True
 
     def _find(self, selector: str) -> str:
         query = {"using": "css selector", "value": selector}

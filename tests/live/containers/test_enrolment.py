@@ -77,24 +77,24 @@ def test_kill_9_in_the_middle_of_an_enrolment(
 ) -> None:
     """The recipe is enrolled, what came is kept; the service or the next call, whoever is first,
     does the rest and no more."""
-    small = make(engine, registry, "enrol-small", "1.0.0", sizes=(300_000,))
-    large = make(engine, registry, "enrol-large", "1.0.0", sizes=(5_000_000,))
-    folder = shop(installation, small, large)
+    first = make(engine, registry, "enrol-first", "1.0.0", sizes=(4_000_000,))
+    second = make(engine, registry, "enrol-second", "1.0.0", sizes=(3_900_000,))
+    folder = shop(installation, first, second)
     gate.limit(1_000_000)
     process = installation.start(["enroll", "shop", str(folder)])
-    wait_until(lambda: here(images, small), 90.0, "the small image", poll=0.02)
+    wait_until(lambda: here(images, first), 90.0, "the larger image", poll=0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not here(images, large)
+    assert not here(images, second)
     assert "shop" in [row["name"] for row in installation.json("recipes")["recipes"]]
     gate.clear()
     done = installation.json("enroll", "shop", str(folder))
-    assert [row["name"] for row in done["pulled"]] in ([large], [])
-    assert here(images, large)
+    assert [row["name"] for row in done["pulled"]] in ([second], [])
+    assert here(images, second)
     assert warm(installation)
     installation.run("unenroll", "shop", "--yes")
-    assert not here(images, small)
-    assert not here(images, large)
+    assert not here(images, first)
+    assert not here(images, second)
 
 
 def test_enrolment_with_the_registry_down_is_told_and_goes_on_later(
