@@ -55,6 +55,17 @@ def test_no_accident_breaks_a_promise() -> None:
     run_state_machine_as_test(LeaseMachine, settings=PROVE)
 
 
+def test_a_create_that_was_under_way_ends_with_its_server() -> None:
+    """Found by the test above: a server taken for hung was stopped, its tenant was looked for on
+    the next start, and the stand-in for a server applied the old one's create after that."""
+    machine = LeaseMachine()
+    machine.begin(seed=0, warm=True)
+    machine.time_passes(70.0)
+    machine.refill_arrives_late(3)
+    machine.no_row_lies()
+    machine.teardown()
+
+
 class DoubleLease(LeaseManager):
     """Planted: a request that finds no ready tenant is given one that somebody has."""
 

@@ -219,7 +219,7 @@ class FakeLauncher:
         return self._server.up and running.incarnation == str(self._server.incarnation)
 
     def stop(self, instance: InstanceId, *, discard: bool) -> None:
-        self._server.up = False
+        self._server.kill()  # nothing that was under way comes late from a process that ended
         if discard:
             self._server.realms.clear()
 
