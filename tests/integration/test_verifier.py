@@ -63,7 +63,7 @@ class Hand:
 
     @property
     def eye(self) -> Verifier:
-        return self.worker.verifier
+        return self.worker.eye
 
     def state(self) -> TenantState:
         found = self.world.ledger.tenants.get(self.tenant)

@@ -41,7 +41,6 @@ from warminfra.leasing.sharing import Gate, SharingPolicy
 from warminfra.leasing.stacks import StackKeeper
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
-from warminfra.leasing.verifier import Verifier
 from warminfra.leasing.warm import WarmWorker
 from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
@@ -261,7 +260,7 @@ class Installation:
             }
             if kind is InstanceKind.DEDICATED:
                 return self.dedicated_class(**common, spare=room.spare)
-            return WarmWorker(**common, pool=pool, watch=watch, verifier=Verifier(teardown))
+            return WarmWorker(**common, pool=pool, watch=watch)
 
         self.fleet = Fleet("fake", ledger, clock, self.entropy, self.settings, room, new_worker)
         engine = FakeStacks(self.swarm, self.faults)

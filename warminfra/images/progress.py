@@ -14,7 +14,7 @@ from warminfra.core.engine import PullEvent
 from warminfra.images.registry import Layer
 
 COMING = frozenset({"Pulling fs layer", "Waiting", "Downloading"})
-HERE = frozenset({"Download complete", "Extracting", "Pull complete", "Already exists"})
+COMPLETE = frozenset({"Download complete", "Extracting", "Pull complete"})
 _SHORT = slice(len("sha256:"), len("sha256:") + 12)
 """The part of a layer's digest by which the engine's progress calls it."""
 
@@ -61,7 +61,7 @@ class Tally:
         """Take the times of an event, and what it says of its layer."""
         if event.status in COMING:
             self._coming.add(event.layer)
-        elif event.status in HERE:
+        elif event.status in COMPLETE or event.status == "Already exists":
             self._coming.discard(event.layer)
         if event.status in ("Downloading", "Download complete", "Verifying Checksum"):
             self._download.append(now)
@@ -90,7 +90,7 @@ class PullProgress:
         size = self._sizes.get(event.layer)
         if size is None:
             return
-        complete = event.status in HERE - {"Already exists"}
+        complete = event.status in COMPLETE
         done = size if complete else event.current if event.status == "Downloading" else 0
         with self._lock:
             if done and self._first.setdefault(event.layer, name) == name:

@@ -69,11 +69,13 @@ class _Place:
 
     def take(self) -> None:
         """Wait for it, unless it is held. Raises `_Stopped`."""
-        while not self.held:
-            self.held = self.line.acquire(timeout=0.2)
+        while True:
             if self.stop.is_set() or time.monotonic() > self.end:
                 self.leave()
                 raise _Stopped
+            if self.held:
+                return
+            self.held = self.line.acquire(timeout=0.2)
 
     def leave(self) -> None:
         """Let another image have it; twice is fine."""

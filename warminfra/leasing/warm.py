@@ -7,7 +7,7 @@ instances the one with the fewest live tenants makes the next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from warminfra.core.states import InstanceKind, InstanceState, TenantState
@@ -30,10 +30,13 @@ class WarmWorker(Worker):
 
     pool: Pool
     watch: Watch
-    verifier: Verifier
     _next_sweep: float = 0.0
     _served: bool = False
     """Whether the last step made a tenant for a request."""
+    _eye: Verifier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._eye = Verifier(self.teardown)
 
     def idle(self) -> float:
         """Return the seconds after which to look again if no bell rings."""
@@ -44,10 +47,10 @@ class WarmWorker(Worker):
     @property
     def eye(self) -> Verifier:
         """Who looks for what was destroyed here, in a thread of its own."""
-        return self.verifier
+        return self._eye
 
     def _bring_up(self) -> str:
-        self.verifier.forget()
+        self._eye.forget()
         return Worker._bring_up(self)
 
     def _begin(self, server: Server) -> None:
@@ -86,13 +89,13 @@ class WarmWorker(Worker):
 
     def _tear_down(self, server: Server) -> str:
         tenant = self.ledger.tenants.due_for_teardown(
-            self.instance, self.clock.boot(), QUARANTINE_AFTER, self.verifier.expected
+            self.instance, self.clock.boot(), QUARANTINE_AFTER, self._eye.expected
         )
         if tenant is None:
             return ""
         if self.teardown.destroy(server, tenant):
             self._last_answer = self.clock.boot()
-            self.verifier.expect(server, tenant)
+            self._eye.expect(server, tenant)
             return "destroyed"
         server.provider.health()
         return "teardown put off"

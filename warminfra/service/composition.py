@@ -38,7 +38,6 @@ from warminfra.leasing.sharing import Gate, SharingPolicy
 from warminfra.leasing.stacks import StackKeeper
 from warminfra.leasing.sweeper import Sweeper
 from warminfra.leasing.teardown import Teardown
-from warminfra.leasing.verifier import Verifier
 from warminfra.leasing.warm import WarmWorker
 from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
@@ -140,7 +139,7 @@ def compose(
         }
         if kind is InstanceKind.DEDICATED:
             return DedicatedWorker(**common, spare=room.spare)
-        return WarmWorker(**common, pool=pool, watch=watch, verifier=Verifier(teardown))
+        return WarmWorker(**common, pool=pool, watch=watch)
 
     fleet = Fleet(package.name, ledger, clock, entropy, leasing, room, new_worker)
     engine = stack_engine(settings)

@@ -72,6 +72,9 @@ class Loops:
         """End the threads; with `instances` the servers too."""
         self._stopping.set()
         self._parts.manager.bell.ring()
+        for worker in list(self._parts.fleet.workers.values()):
+            if worker.eye:
+                worker.eye.bell.ring()
         if self._tender.ident is not None:
             self._tender.join(JOIN)
         self._reaudit.end()
