@@ -73,6 +73,9 @@ class KeycloakProvider:
         self._making = threading.Lock()
         self._traces = MasterTraces(self._looker)
         self._condemned: dict[TenantId, tuple[str, tuple[ManagementRole, ...]]] = {}
+        """Names and roles in master of realms, for the look after their end."""
+        self._shut: dict[TenantId, str] = {}
+        """Names of the realms that need but be deleted; each is good for one delete."""
 
     def create_tenant(self, plan: TenantPlan) -> TenantFacts:
         """Make the realm by one POST; return once its maker can read it by its id."""
@@ -96,29 +99,49 @@ class KeycloakProvider:
             path = URL_ADMIN_CLIENT.format(**{"realm-name": ref.name, "id": material.client_object})
             self._maker.send("PUT", path, json=body)
 
-    def destroy_tenant(self, ref: TenantRef) -> None:
-        """Shut the realm, void its tokens, delete it. Fine if it is gone."""
+    def condemn(self, ref: TenantRef) -> None:
+        """Shut the realm, void its tokens, clear its events. Fine if it is gone."""
         self._own(ref)
         name = self._name_now(ref)
         if name is None:
             return
         path = URL_ADMIN_REALM.format(**{"realm-name": name})
         self._condemned[ref.id] = (name, self._traces.roles(name))
+        # From here no login and no token of the realm is good, even if no delete works.
+        body = {"enabled": False, "notBefore": int(time.time()) + 1, **_NO_EVENTS}
+        shut = self._maker.send("PUT", path, json=body, timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,))
+        # Keycloak leaves a deleted realm's events in its database.
+        for kept in ("events", "admin-events"):
+            self._maker.send("DELETE", f"{path}/{kept}", timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,))
+        if shut.status_code != _NOT_FOUND:
+            self._shut[ref.id] = name
+
+    def destroy_tenant(self, ref: TenantRef) -> None:
+        """Delete the realm; condemn it first if that was not done. Fine if it is gone."""
+        self._own(ref)
+        if not self._delete(ref):
+            # Not condemned yet, or gone, or called otherwise since.
+            self.condemn(ref)
+            self._delete(ref)
+
+    def _delete(self, ref: TenantRef) -> bool:
+        """Delete the realm if it was condemned, by the name that it had then; say if it was there.
+
+        Only a master admin could have renamed it since, and the maker may delete no other's realm.
+        """
+        name = self._shut.pop(ref.id, None)
+        if name is None:
+            return False
+        path = URL_ADMIN_REALM.format(**{"realm-name": name})
         with self._making:
-            # From here no login and no token of the realm is good, even if the delete fails.
-            shut = {"enabled": False, "notBefore": int(time.time()) + 1, **_NO_EVENTS}
-            self._maker.send("PUT", path, json=shut, timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,))
-            # Keycloak leaves a deleted realm's events in its database.
-            for kept in ("events", "admin-events"):
-                self._maker.send(
-                    "DELETE", f"{path}/{kept}", timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,)
-                )
             try:
-                self._maker.send("DELETE", path, timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,))
+                answer = self._maker.send("DELETE", path, timeout=SLOW_TIMEOUT, allow=(_NOT_FOUND,))
             except OutcomeUnknown:
                 # Keycloak may answer 500 to a delete that worked.
                 if self._name_now(ref) is not None:
                     raise
+                return True
+        return answer.status_code != _NOT_FOUND
 
     def verify_gone(self, ref: TenantRef) -> Sequence[str]:
         """Return a line for each trace of the tenant, by its id and by every name it had.

@@ -134,6 +134,22 @@ def test_a_destroyed_tenants_credentials_are_dead(
     assert login(running_instance, plan)[0] in (400, 404)
 
 
+def test_a_condemned_tenants_credentials_are_dead(
+    running_instance: RunningInstance, provider: KeycloakProvider, make: Make
+) -> None:
+    """While the realm is there still: neither login nor the admin's token is good for anything."""
+    plan = make(template_of(admin=True))
+    with closing(as_admin(running_instance, plan)) as admin:
+        admin.get(f"admin/realms/{plan.ref.name}/users")
+        provider.condemn(plan.ref)
+        with pytest.raises(ProviderRefused):
+            admin.get(f"admin/realms/{plan.ref.name}/users")
+    assert login(running_instance, plan)[0] in (400, 403, 404)
+    assert provider.verify_gone(plan.ref)
+    provider.destroy_tenant(plan.ref)
+    assert list(provider.verify_gone(plan.ref)) == []
+
+
 def test_a_renamed_realm_is_found_and_destroyed(
     running_instance: RunningInstance, provider: KeycloakProvider, make: Make
 ) -> None:

@@ -29,6 +29,7 @@ class Server:
         self.keeps_roles = False
         self.delete_answers = 204
         self.delete_works = True
+        self.renamed_before_put = False
         self.calls: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -57,6 +58,9 @@ class Server:
             return httpx.Response(404)
         if name in self.foreign:
             return httpx.Response(403)
+        if method == "PUT" and self.renamed_before_put:
+            self.realms["renamed"] = self.realms.pop(name)
+            return httpx.Response(404)
         if method == "DELETE":
             if self.delete_works:
                 del self.realms[name]
@@ -114,6 +118,81 @@ def test_credentials_die_before_the_realm(
     path = f"/admin/realms/{ref.name}"
     kept = [f"DELETE {path}/events", f"DELETE {path}/admin-events"]
     assert changes == [f"PUT {path}", *kept, f"DELETE {path}"]
+
+
+def test_after_a_condemn_there_is_one_call_to_do(
+    provider: KeycloakProvider, server: Server, ref: TenantRef
+) -> None:
+    """Whatever may go on beside a create was done by the condemn, and deleted nothing."""
+    provider.condemn(ref)
+    assert server.deleted() == []
+    server.calls.clear()
+    provider.destroy_tenant(ref)
+    assert server.calls == [f"DELETE /admin/realms/{ref.name}"]
+    assert list(provider.verify_gone(ref)) == []
+
+
+def test_a_condemn_is_good_for_one_delete(
+    provider: KeycloakProvider, server: Server, ref: TenantRef
+) -> None:
+    """After a delete that failed everything is done anew."""
+    provider.condemn(ref)
+    server.delete_answers, server.delete_works = 500, False
+    with pytest.raises(OutcomeUnknown):
+        provider.destroy_tenant(ref)
+    server.delete_answers, server.delete_works = 204, True
+    server.calls.clear()
+    provider.destroy_tenant(ref)
+    assert f"PUT /admin/realms/{ref.name}" in server.calls
+    assert list(provider.verify_gone(ref)) == []
+
+
+def test_a_tenant_that_was_renamed_after_its_condemn_is_found(
+    provider: KeycloakProvider, server: Server, ref: TenantRef
+) -> None:
+    """It is condemned and deleted under its new name."""
+    provider.condemn(ref)
+    server.realms["renamed"] = server.realms.pop(ref.name)
+    provider.destroy_tenant(ref)
+    assert server.realms == {}
+    assert "PUT /admin/realms/renamed" in server.calls
+    assert list(provider.verify_gone(ref)) == []
+
+
+def test_a_tenant_that_was_renamed_in_its_condemn_is_not_condemned(
+    provider: KeycloakProvider, server: Server, ref: TenantRef
+) -> None:
+    """A realm that was not there to be shut is shut by the destroy."""
+    server.renamed_before_put = True
+    provider.condemn(ref)
+    server.renamed_before_put = False
+    server.calls.clear()
+    provider.destroy_tenant(ref)
+    assert server.realms == {}
+    assert "PUT /admin/realms/renamed" in server.calls
+
+
+def test_a_realm_that_took_a_condemned_tenants_name_is_left_alone(
+    provider: KeycloakProvider, server: Server, ref: TenantRef
+) -> None:
+    """The maker may not delete what it did not make, and says so."""
+    provider.condemn(ref)
+    server.realms[ref.name] = "somebody-elses"
+    server.foreign.add(ref.name)
+    for _ in range(2):
+        with pytest.raises(ProviderRefused):
+            provider.destroy_tenant(ref)
+    assert server.realms == {ref.name: "somebody-elses"}
+
+
+def test_what_a_condemn_has_seen_is_looked_for_although_the_realm_went_by_itself(
+    provider: KeycloakProvider, server: Server, ref: TenantRef
+) -> None:
+    """Its roles in master are known by then."""
+    provider.condemn(ref)
+    del server.realms[ref.name]
+    provider.destroy_tenant(ref)
+    assert any("role view-realm" in line for line in provider.verify_gone(ref))
 
 
 def test_a_delete_that_fails_and_works_is_done(

@@ -92,6 +92,19 @@ class FitsTemplates(Protocol):
         ...
 
 
+@runtime_checkable
+class Condemns(Protocol):
+    """A provider that can make a tenant harmless before its turn comes to be destroyed."""
+
+    def condemn(self, ref: TenantRef) -> None:
+        """Kill the leased credentials, and note what the later look needs. Fine if it is gone.
+
+        Makes and destroys no tenant: it may go on while another one is made or destroyed. Refuses
+        what `destroy_tenant` refuses, and is never called beside it for the same tenant.
+        """
+        ...
+
+
 class Launcher(Protocol):
     """Starts and stops servers. An instance keeps its data and its address over restarts."""
 

@@ -25,7 +25,7 @@ from warminfra.core.entropy import SystemEntropy
 from warminfra.core.errors import ProviderRefused
 from warminfra.core.ids import InstallationId, mint_tenant_id, tenant_name
 from warminfra.core.models import TenantFacts, TenantPlan, TenantRef
-from warminfra.core.ports import Provider
+from warminfra.core.ports import Condemns, Provider
 from warminfra.core.template import ClientSpec, Template, UserSpec
 from warminfra.leasing.material import draw_material
 
@@ -142,6 +142,36 @@ class ProviderConformance:
         plan = plan_for(template)
         provider.destroy_tenant(plan.ref)
         assert list(provider.verify_gone(plan.ref)) == []
+
+    def test_a_condemned_tenant_is_there_until_it_is_destroyed(
+        self, provider: Provider, make: Make
+    ) -> None:
+        """To condemn destroys nothing, may be repeated, and is fine for what is gone."""
+        if not isinstance(provider, Condemns):
+            pytest.skip("the provider does all of a teardown in its destroy")
+        plan = make()
+        provider.create_tenant(plan)
+        for _ in range(2):
+            provider.condemn(plan.ref)
+        assert plan.ref in [found.ref for found in provider.list_tenants()]
+        provider.destroy_tenant(plan.ref)
+        assert list(provider.verify_gone(plan.ref)) == []
+        provider.condemn(plan.ref)
+        provider.destroy_tenant(plan.ref)
+        assert list(provider.verify_gone(plan.ref)) == []
+
+    def test_nobody_elses_tenant_is_condemned(
+        self, provider: Provider, other_provider: Provider, make: Make, template: Template
+    ) -> None:
+        """Neither another installation's, nor what is merely called like a tenant."""
+        if not isinstance(other_provider, Condemns) or not isinstance(provider, Condemns):
+            pytest.skip("the provider does all of a teardown in its destroy")
+        plan = make()
+        provider.create_tenant(plan)
+        with pytest.raises(ProviderRefused):
+            other_provider.condemn(plan.ref)
+        with pytest.raises(ProviderRefused):
+            provider.condemn(replace(plan_for(template).ref, name=plan.ref.name))
 
     def test_another_installations_tenant_is_never_touched(
         self, provider: Provider, other_provider: Provider, make: Make

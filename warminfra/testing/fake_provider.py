@@ -29,8 +29,8 @@ from warminfra.core.template import DOMAIN, ClientSpec
 
 TRANSACTION_TIMEOUT = 60.0
 HICCUPS = (
-    *("personalise:before", "personalise:after", "destroy:before", "destroy:after"),
-    *("verify", "list", "health"),
+    *("personalise:before", "personalise:after", "condemn:before", "condemn:after"),
+    *("destroy:before", "destroy:after", "verify", "list", "health"),
 )
 """Points at which a call may go unanswered, before or after it took effect."""
 
@@ -50,6 +50,8 @@ class FakeRealm:
     ref: TenantRef
     plan: TenantPlan
     redirect_uris: tuple[str, ...] = ()
+    shut: bool = False
+    """Whether its credentials are dead."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,8 @@ class FakeServer:
     """At this point, one of `HICCUPS`, the next call that comes there ends in a timeout."""
     stuck: bool = False
     """Deletes are answered well and do nothing."""
+    deleted_open: set[TenantId] = field(default_factory=set)
+    """Tenants that were deleted while their credentials were good."""
     _late: list[tuple[float, TenantPlan]] = field(default_factory=list)
     _journal: list[Callable[[], object]] = field(default_factory=list)
 
@@ -82,11 +86,22 @@ class FakeServer:
             raise OutcomeUnknown("no answer in time")
         self._apply(plan)
 
+    def shut(self, tenant: TenantId) -> bool:
+        """Let a tenant's credentials die; say whether it is there."""
+        realm = self.realms.get(tenant)
+        if realm is None:
+            return False
+        before, realm.shut = realm.shut, True
+        self._journal.append(lambda: setattr(realm, "shut", before))
+        return True
+
     def delete(self, tenant: TenantId) -> None:
         if self.stuck:
             return
         realm = self.realms.pop(tenant, None)
         if realm is not None:
+            if not realm.shut:
+                self.deleted_open.add(tenant)
             self._journal.append(lambda: self.realms.__setitem__(tenant, realm))
 
     def arrive_late(self) -> int:
@@ -128,6 +143,7 @@ class FakeProvider:
         self._server = server
         self._installation = installation
         self._fault = fault
+        self._condemned: set[TenantId] = set()
 
     def create_tenant(self, plan: TenantPlan) -> TenantFacts:
         self._call("create:before")
@@ -148,13 +164,20 @@ class FakeProvider:
         realm.redirect_uris = tuple(uri.replace(DOMAIN, domain) for uri in client.redirect_uris)
         self._done("personalise:after")
 
+    def condemn(self, ref: TenantRef) -> None:
+        self._call("condemn:before")
+        self._own(ref)
+        there = self._server.shut(ref.id)
+        self._done("condemn:after")
+        if there:
+            self._condemned.add(ref.id)
+
     def destroy_tenant(self, ref: TenantRef) -> None:
         self._call("destroy:before")
-        if owner_of(ref.id) != self._installation:
-            raise ProviderRefused(f"tenant {ref.id} is not ours")
-        for realm in self._server.realms.values():
-            if realm.ref.name == ref.name and realm.ref.id != ref.id:
-                raise ProviderRefused(f"{ref.name} is another tenant's name")
+        self._own(ref)
+        if ref.id not in self._condemned:
+            self.condemn(ref)
+        self._condemned.discard(ref.id)
         self._server.delete(ref.id)
         self._done("destroy:after")
 
@@ -178,6 +201,13 @@ class FakeProvider:
 
     def capabilities(self) -> Capabilities:
         return Capabilities(transaction_timeout=TRANSACTION_TIMEOUT)
+
+    def _own(self, ref: TenantRef) -> None:
+        if owner_of(ref.id) != self._installation:
+            raise ProviderRefused(f"tenant {ref.id} is not ours")
+        for realm in self._server.realms.values():
+            if realm.ref.name == ref.name and realm.ref.id != ref.id:
+                raise ProviderRefused(f"{ref.name} is another tenant's name")
 
     def _call(self, point: str) -> None:
         self._fault(point)
