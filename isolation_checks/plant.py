@@ -23,7 +23,7 @@ from warminfra.leasing.material import draw_material
 BEGINNING, END = "beginning", "end"
 """Moments of a tenant's life: what decides at its beginning need not hold at its end."""
 
-_OF_THE_END = ("destroy_tenant", "verify_gone", "release")
+_OF_THE_END = ("condemn", "destroy_tenant", "verify_gone", "release")
 _SERIAL = ("create_tenant", "destroy_tenant")
 
 

@@ -68,6 +68,11 @@ class Decorator:
     ) -> None:
         self.real.personalise(ref, client, material, domain)
 
+    def condemn(self, ref: TenantRef) -> None:
+        """Pass it on if the provider can; whose destroy is spoiled has to see that this is not."""
+        if hasattr(self.real, "condemn"):
+            self.real.condemn(ref)
+
     def destroy_tenant(self, ref: TenantRef) -> None:
         self.real.destroy_tenant(ref)
 

@@ -21,6 +21,10 @@ class Hosted(Decorator):
     ) -> None:
         self.real.personalise(self.hosts.get(ref.id, ref), client, material, domain)
 
+    def condemn(self, ref: TenantRef) -> None:
+        if ref.id not in self.hosts:
+            super().condemn(ref)
+
     def destroy_tenant(self, ref: TenantRef) -> None:
         if ref.id not in self.hosts:
             self.real.destroy_tenant(ref)

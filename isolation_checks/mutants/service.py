@@ -265,6 +265,10 @@ def owned_by_name(scratch: Scratch) -> Iterator[None]:
     renamed: set[str] = set()
 
     class ByName(Decorator):
+        def condemn(self, ref: TenantRef) -> None:
+            if ref in self._refs():
+                super().condemn(ref)
+
         def destroy_tenant(self, ref: TenantRef) -> None:
             renamed.update(one.name for one in self._refs() if _was_renamed(one))
             if ref in self._refs():

@@ -25,6 +25,9 @@ def half_done(
         reals: list[Provider] = []
 
         class Liar(Decorator):
+            def condemn(self, ref: TenantRef) -> None:
+                """What the half leaves alive, nothing kills before it."""
+
             def destroy_tenant(self, ref: TenantRef) -> None:
                 reals[:] = [self.real]
                 left[ref.id] = ref

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from isolation_checks.engine import CHECKS, DEAR_CHECKS
 from isolation_checks.events import CHANNELS, PLAIN
+from isolation_checks.mutants.base import Decorator
 from isolation_checks.mutants.catalogue import ABSENT, MUTANTS, SPECIFICATION
 from isolation_checks.mutants.foreign import load
+from isolation_checks.mutants.hosted import Hosted
+from isolation_checks.mutants.taken_down import half_done, nothing
 from isolation_checks.plan import PROFILES, mutants_for
-from isolation_checks.plant import BEGINNING, END, Plant, Switch
+from isolation_checks.plant import BEGINNING, END, Plant, Switch, UnderWay
 from isolation_checks.scratch import Scratch
 from isolation_checks.selftest import planned
 from isolation_checks.stealth import FORMS, ONE_IN_TEN, TWO_LIVE, USED_BEFORE, stealthy
@@ -89,6 +93,46 @@ def test_a_fault_is_there_only_where_it_fires() -> None:
     assert switch.list_tenants() == "spoiled"
     plant.clear()
     assert switch.destroy_tenant(one) == "honest"
+
+
+class _Condemns(_Provider):
+    def __init__(self) -> None:
+        self.condemned: list[str] = []
+
+    def condemn(self, ref: TenantRef) -> None:
+        self.condemned.append(ref.id)
+
+
+def _switch(plant: Plant, real: Any) -> Any:
+    return Switch(UnderWay(real, []), lambda one: plant.mutate(one), plant)
+
+
+def test_an_audited_provider_condemns_as_a_live_one() -> None:
+    """Through all that stands before it, with a fault or none; one that cannot still cannot."""
+    plant, real, ref = Plant(), _Condemns(), TenantRef(TenantId("a"), "wi-a")
+    for mutate in (plant.mutate, Decorator):
+        plant.mutate = mutate
+        _switch(plant, real).condemn(ref)
+    assert real.condemned == ["a", "a"]
+    assert not hasattr(_switch(plant, _Provider()), "condemn")
+
+
+def test_a_condemn_undoes_no_fault_of_a_teardown() -> None:
+    """Where a teardown is spoiled the tenant stays as the fault leaves it; its neighbour goes."""
+    scratch, real = cast(Scratch, SimpleNamespace(plant=Plant())), _Condemns()
+    one, other = TenantRef(TenantId("a"), "wi-a"), TenantRef(TenantId("b"), "wi-b")
+    with half_done(nothing, clean=nothing)(scratch):
+        scratch.plant.fires = lambda tenant, moment: tenant == "a" and moment == END
+        for ref in (one, other):
+            _switch(scratch.plant, real).condemn(ref)
+    assert real.condemned == ["b"]
+
+    class Guests(Hosted):
+        hosts: ClassVar = {"a": other}
+
+    for ref in (one, other):
+        Guests(cast(Any, real)).condemn(ref)
+    assert real.condemned == ["b", "b"]
 
 
 class _Scratch:
