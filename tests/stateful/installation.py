@@ -140,6 +140,7 @@ class Installation:
     teardown_class = Teardown
     stacks_class = StackKeeper
     dedicated_class = DedicatedWorker
+    provider_class = FakeProvider
 
     def __init__(
         self,
@@ -183,10 +184,12 @@ class Installation:
         self.manager.unreserve()
         self.fleet.tend()
         for worker in list(self.fleet.workers.values()):
-            busy = bool(worker.step()) or busy
-            # The eye has a thread of its own: it may come late, and the hand goes on meanwhile.
+            turns = [worker.step]
+            # The eye has a thread of its own: it may come first, or late while the hand goes on.
             if worker.eye and self.entropy.fraction() < 0.5:
-                busy = bool(worker.eye.step()) or busy
+                turns.insert(self.entropy.fraction() < 0.5, worker.eye.step)
+            for turn in turns:
+                busy = bool(turn()) or busy
         return busy
 
     def settle(self, patience: int = 400) -> None:
@@ -244,7 +247,7 @@ class Installation:
             server = self.server_of(instance)
 
             def connect(running: RunningInstance) -> Provider:
-                return FakeProvider(server, self.id, self.faults)
+                return self.provider_class(server, self.id, self.faults)
 
             common: dict[str, Any] = {
                 "instance": instance,

@@ -16,7 +16,9 @@ from warminfra.core.models import Granted, LeaseRequest, ProcessRef, Waiting
 from warminfra.core.secret import Secret
 from warminfra.testing.fake_provider import HICCUPS
 
-TEARDOWN_HICCUPS = [point for point in HICCUPS if point.startswith(("destroy", "verify"))]
+TEARDOWN_HICCUPS = [
+    point for point in HICCUPS if point.startswith(("condemn", "destroy", "verify"))
+]
 
 
 class LeaseMachine(Promises):

@@ -138,7 +138,17 @@ class Promises(RuleBasedStateMachine):
                 row = self.world.ledger.leases.get(lease)
                 assert row is not None
                 assert row.state is LeaseState.ACTIVE, f"ended early: {row.end_reason}"
-                assert lease in self.world.realms(), "its tenant is gone"
+                realm = self.world.realm(lease)
+                assert realm is not None, "its tenant is gone"
+                assert not realm.shut, "its credentials are dead"
+
+    @invariant()
+    def credentials_die_first(self) -> None:
+        """No tenant is deleted while its credentials are good, whatever its server forgot."""
+        if not hasattr(self, "world"):
+            return
+        for server in (self.world.server, *self.world.own.values()):
+            assert not server.deleted_open, "deleted with live credentials"
 
     def converges(self) -> None:
         """After the last accident everything comes to rest and to agreement."""

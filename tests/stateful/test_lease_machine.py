@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -31,6 +32,7 @@ from warminfra.leasing.server import Server
 from warminfra.leasing.stacks import StackKeeper
 from warminfra.leasing.teardown import Teardown
 from warminfra.ledger import NotTaken
+from warminfra.testing.fake_provider import FakeProvider
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 PROVE = settings(
@@ -90,6 +92,16 @@ class LostTeardown(Teardown):
         return True
 
 
+class LongMemory(FakeProvider):
+    """Planted: what was condemned stays so for good, though its server died and forgot it."""
+
+    condemned: ClassVar[set[TenantId]] = set()
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._condemned = self.condemned
+
+
 class LateCreate(Teardown):
     """Planted: a tenant that is not there is gone, although its create may be under way."""
 
@@ -146,6 +158,7 @@ class Crowded(DedicatedWorker):
     [
         ("manager_class", DoubleLease),
         ("teardown_class", LostTeardown),
+        ("provider_class", LongMemory),
         ("teardown_class", LateCreate),
         ("stacks_class", AnyAge),
         ("stacks_class", HalfGone),
@@ -155,6 +168,7 @@ class Crowded(DedicatedWorker):
     ids=[
         "double lease",
         "lost teardown",
+        "condemned for good",
         "late create",
         "stack of any age",
         "half a stack",

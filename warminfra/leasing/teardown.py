@@ -8,24 +8,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from warminfra.core.clock import Clock
 from warminfra.core.entropy import Entropy
 from warminfra.core.errors import WarminfraError
 from warminfra.core.ids import tenant_name
 from warminfra.core.models import Tenant, TenantRef
+from warminfra.core.ports import Condemns
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.ledger import Ledger
 
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Teardown:
-    """Destroys, looks, records."""
+    """Condemns, destroys, looks, records."""
 
     ledger: Ledger
     clock: Clock
     entropy: Entropy
     settings: LeasingSettings
+
+    def condemn(self, provider: Condemns, tenant: Tenant) -> bool:
+        """Let a tenant's credentials die before its turn comes to be destroyed; True if they did.
+
+        What fails here counts as no attempt: the destroy begins anew, and tells.
+        """
+        try:
+            provider.condemn(_ref(tenant))
+        except WarminfraError as error:
+            log.warning("tenant not condemned", tenant=tenant.id, error=error.message)
+            return False
+        return True
 
     def destroy(self, server: Server, tenant: Tenant) -> bool:
         """Try once; True if it is to be looked for. Provider errors are recorded, not raised."""

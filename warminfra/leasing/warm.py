@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from warminfra.core.states import InstanceKind, InstanceState, TenantState
+from warminfra.leasing.bell import Bell
 from warminfra.leasing.pool import Pool
 from warminfra.leasing.server import Server
-from warminfra.leasing.settings import QUARANTINE_AFTER
 from warminfra.leasing.verifier import Verifier
 from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
@@ -30,13 +30,15 @@ class WarmWorker(Worker):
 
     pool: Pool
     watch: Watch
+    bell: Bell = field(default_factory=Bell)
+    """Wakes whoever works here."""
     _next_sweep: float = 0.0
     _served: bool = False
     """Whether the last step made a tenant for a request."""
     _eye: Verifier = field(init=False)
 
     def __post_init__(self) -> None:
-        self._eye = Verifier(self.teardown)
+        self._eye = Verifier(self.instance, self.teardown, lambda: self.server, self.bell)
 
     def idle(self) -> float:
         """Return the seconds after which to look again if no bell rings."""
@@ -46,7 +48,7 @@ class WarmWorker(Worker):
 
     @property
     def eye(self) -> Verifier:
-        """Who looks for what was destroyed here, in a thread of its own."""
+        """Who condemns what will be destroyed here and looks for what was, in its own thread."""
         return self._eye
 
     def _bring_up(self) -> str:
@@ -88,9 +90,7 @@ class WarmWorker(Worker):
         return did
 
     def _tear_down(self, server: Server) -> str:
-        tenant = self.ledger.tenants.due_for_teardown(
-            self.instance, self.clock.boot(), QUARANTINE_AFTER, self._eye.expected
-        )
+        tenant = self._eye.take()
         if tenant is None:
             return ""
         if self.teardown.destroy(server, tenant):

@@ -1,7 +1,7 @@
 """The one hand that works on an instance: brings it up, keeps it up, puts it down.
 
 Everything that creates or deletes on a server goes through its worker, one step after the other;
-whether what it destroyed is gone, an eye beside it looks (see `verifier`).
+what may go on beside that, an eye beside it does (see `verifier`).
 `step` does one thing and says what, so that a test can drive it; a thread calls it in a loop. What
 there is to do on a server that is up depends on its kind: see `warm` and `dedicated`.
 """
@@ -99,7 +99,7 @@ class Worker(ABC):
 
     @property
     def eye(self) -> Verifier | None:
-        """Who looks for what was destroyed here; None where destroying leaves nothing to see."""
+        """Who works beside the hand; None where destroying leaves nothing to see."""
         return None
 
     @abstractmethod

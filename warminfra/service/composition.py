@@ -24,6 +24,7 @@ from warminfra.instances.deaths import ProcessWatch
 from warminfra.instances.external import ExternalLauncher
 from warminfra.instances.local import LocalLauncher
 from warminfra.instances.reach import ReachFinder, Wanted
+from warminfra.leasing.bell import Bell
 from warminfra.leasing.builder import Builder, Draw
 from warminfra.leasing.dedicated import DedicatedWorker
 from warminfra.leasing.demand import Demand
@@ -124,6 +125,8 @@ def compose(
     def connect(running: RunningInstance) -> Provider:
         return package.connect(running.access, installation.id, options)
 
+    bell = Bell()
+
     def new_worker(instance: InstanceId, kind: InstanceKind) -> Worker:
         common: dict[str, Any] = {
             "instance": instance,
@@ -139,13 +142,14 @@ def compose(
         }
         if kind is InstanceKind.DEDICATED:
             return DedicatedWorker(**common, spare=room.spare)
-        return WarmWorker(**common, pool=pool, watch=watch)
+        return WarmWorker(**common, pool=pool, watch=watch, bell=bell)
 
     fleet = Fleet(package.name, ledger, clock, entropy, leasing, room, new_worker)
     engine = stack_engine(settings)
     stacks = StackKeeper(ledger, clock, entropy, leasing, engine)
+    seal = installation.seal
     manager = LeaseManager(
-        ledger, clock, leasing, gate, fleet, demand, installation.seal, state_dir, stacks
+        ledger, clock, leasing, gate, fleet, demand, seal, state_dir, stacks, bell
     )
     reaper = Reaper(ledger, clock, ProcessWatch(), leasing)
     return Parts(

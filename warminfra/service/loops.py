@@ -15,7 +15,6 @@ import structlog
 from warminfra.core.errors import WarminfraError
 from warminfra.core.ids import InstanceId
 from warminfra.core.states import InstanceState, LeaseState, TenantState
-from warminfra.leasing.bell import Bell
 from warminfra.leasing.stacks import LOOK_AGAIN
 from warminfra.leasing.worker import Worker
 from warminfra.service.composition import Parts
@@ -72,9 +71,6 @@ class Loops:
         """End the threads; with `instances` the servers too."""
         self._stopping.set()
         self._parts.manager.bell.ring()
-        for worker in list(self._parts.fleet.workers.values()):
-            if worker.eye:
-                worker.eye.bell.ring()
         if self._tender.ident is not None:
             self._tender.join(JOIN)
         self._reaudit.end()
@@ -155,18 +151,14 @@ class Loops:
 
     def _set_to_work(self, worker: Worker) -> list[threading.Thread]:
         """Start a worker's threads: its hand, and its eye if it has one."""
-        bell = self._parts.manager.bell
-        threads = [self._thread(worker, f"worker {worker.instance}", worker.step, bell)]
+        threads = [self._thread(worker, f"worker {worker.instance}", worker.step)]
         if worker.eye:
-            name = f"verifier {worker.instance}"
-            threads.append(self._thread(worker, name, worker.eye.step, worker.eye.bell))
+            threads.append(self._thread(worker, f"verifier {worker.instance}", worker.eye.step))
         return threads
 
-    def _thread(
-        self, worker: Worker, name: str, step: Callable[[], str], bell: Bell
-    ) -> threading.Thread:
+    def _thread(self, worker: Worker, name: str, step: Callable[[], str]) -> threading.Thread:
         thread = threading.Thread(
-            target=self._work, args=(worker, name, step, bell), name=name, daemon=True
+            target=self._work, args=(worker, name, step), name=name, daemon=True
         )
         thread.start()
         return thread
@@ -198,7 +190,8 @@ class Loops:
                 self._guarded("images", lambda: "mended" if watch.step() else "")
             self._stopping.wait(pause)
 
-    def _work(self, worker: Worker, name: str, step: Callable[[], str], bell: Bell) -> None:
+    def _work(self, worker: Worker, name: str, step: Callable[[], str]) -> None:
+        bell = self._parts.manager.bell
         heard = 0
         while not self._stopping.is_set() and worker.instance in self._parts.fleet.workers:
             if not self._guarded(name, step):
