@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from tests.stateful.installation import Installation
+from warminfra.config import load
 from warminfra.core.errors import Unreachable
-from warminfra.core.ids import TenantId
+from warminfra.core.ids import InstanceId, TenantId
 from warminfra.core.models import Tenant, TenantRef
-from warminfra.core.states import TenantState
+from warminfra.core.states import InstanceKind, TenantState
 from warminfra.leasing.server import Server
 from warminfra.leasing.verifier import Verifier
 from warminfra.leasing.warm import WarmWorker
+from warminfra.service.composition import compose
 
 PATIENCE = 30.0
 
@@ -272,3 +275,13 @@ def test_a_provider_that_cannot_condemn_is_worked_as_ever(hand: Hand) -> None:
     assert hand.eye.step() == ""
     assert hand.worker.step() == "destroyed"
     assert hand.eye.step() == "torn down"
+
+
+def test_the_end_of_a_lease_wakes_hand_and_eye(tmp_path: Path) -> None:
+    """In the service they hear one bell, which is rung by whoever ends a lease."""
+    flags = {"service.state_dir": str(tmp_path), "reach.mode": "host"}
+    parts = compose(load(flags=flags, environ={"HOME": str(tmp_path)}, cwd=tmp_path).settings)
+    worker = parts.fleet.new_worker(InstanceId("kc-1"), InstanceKind.WARM)
+    assert isinstance(worker, WarmWorker)
+    assert worker.bell is worker.eye.bell is parts.manager.bell
+    parts.ledger.close()
