@@ -50,13 +50,20 @@ JVM = (
 """What `bin/kc.sh` passes. It is not used itself, since it stays the server's parent."""
 
 LONG_LIVED = ("-XX:+UseG1GC",)
-SHORT_LIVED = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+SHORT_LIVED = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    # BouncyCastle tests of each RSA key that is read whether its modulus is prime; ours are not.
+    "-Dorg.bouncycastle.rsa.max_mr_tests=0",
+)
 """Ready in two thirds of the time and smaller; slower under load, which one lease does not make."""
 
 START = (
     "--optimized",
     # The default, `ispn`, waits 20 s at a start for each member that was killed before it.
     "--cache=local",
+    # It reads every changelog again to warn of indexes that somebody removed by hand.
+    "--spi-connections-jpa--quarkus--check-missing-indexes=false",
     f"--http-management-host={LOOPBACK}",
     "--http-management-scheme=http",
     "--log=console",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from warminfra.core.states import InstanceKind
-from warminfra.leasing.demand import LATEST, SOON, Demand
+from warminfra.leasing.demand import AT_ANY_MOMENT, LATEST, SOON, Demand
 from warminfra.leasing.settings import LONGEST_RUSH, TICKET_PATIENCE
 from warminfra.ledger import Ledger
 from warminfra.testing.clock import ManualClock
@@ -72,6 +72,18 @@ def test_a_client_is_told_to_come_when_its_tenant_should_be_there(
     assert demand.ask("a", "docs", WARM)[1] == pytest.approx(0.025)
     clock.advance(60)
     assert demand.ask("a", "docs", WARM)[1] == LATEST
+
+
+def test_whose_server_has_started_asks_for_its_tenant_at_once(
+    demand: Demand, clock: ManualClock
+) -> None:
+    """What is left is short beside the start, whatever the last ones took."""
+    demand.made(DEDICATED, 8.0)
+    demand.ask("a", "docs", DEDICATED)
+    clock.advance(7.0)
+    assert demand.ask("a", "docs", DEDICATED)[1] == LATEST
+    assert demand.claim(DEDICATED, served=()) is not None
+    assert demand.ask("a", "docs", DEDICATED)[1] == AT_ANY_MOMENT
 
 
 def test_a_rush_ends_with_a_pause(demand: Demand, clock: ManualClock) -> None:

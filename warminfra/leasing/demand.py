@@ -27,6 +27,9 @@ LONGEST_PAUSE = 30.0
 OVERDUE_SHARE = 0.1
 """Once a tenant is overdue: a lease is had a tenth later than it could have been, at most."""
 
+AT_ANY_MOMENT = 0.03
+"""The same, in seconds, once a server has started for the request and its tenant is being made."""
+
 
 @dataclass(slots=True)
 class Ticket:
@@ -88,6 +91,8 @@ class Demand:
             waited, spent = now - ticket.begun, self._spent[kind]
             expected = place * median(spent) - waited if spent else SOON
             again = expected if expected > 0 else waited * OVERDUE_SHARE
+            if ticket.claimed and kind is InstanceKind.DEDICATED:
+                again = AT_ANY_MOMENT
             return place, min(max(again, SOON), LATEST)
 
     def ahead(self, key_hash: str, recipe: str) -> list[str]:
