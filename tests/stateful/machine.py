@@ -248,6 +248,19 @@ class LeaseMachine(Promises):
         self.release(lease, 0)
         self.work(steps, 0)
 
+    @rule(lost=st.integers(1, 3), steps=st.integers(1, 8))
+    def server_forgets_a_condemned(self, lost: int, steps: int) -> None:
+        """A run ends and is condemned; before it is destroyed its server dies and forgets that."""
+        lease = self._run_asks(asks=4)
+        if isinstance(lease, MultipleResults):
+            return
+        self.release(lease, 0)
+        for worker in self.world.fleet.workers.values():
+            if worker.eye:
+                self._survive(worker.eye.step, 0)
+        self.server_dies(lost)
+        self.work(steps, 0)
+
     # ------------------------------------------------------------ parts of rules
 
     def _run_asks(self, stack: str = "", asks: int = 1) -> TenantId | MultipleResults[TenantId]:

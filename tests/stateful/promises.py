@@ -165,6 +165,7 @@ class Promises(RuleBasedStateMachine):
         assert world.ledger.tenants.counts()[TenantState.READY] == POOL_MAX
         assert world.demand.waiting() == 0
         assert [name for name, objects in world.swarm.stacks.items() if objects] == [FOREIGN]
+        self.credentials_die_first()
 
     # ------------------------------------------------------------ promises
 
