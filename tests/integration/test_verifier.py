@@ -110,6 +110,16 @@ class Hand:
         assert realm is not None
         return realm.shut
 
+    def starts_anew_beside(self, eye: threading.Thread, may_go_on: threading.Event) -> None:
+        """Let the hand bring its server up while the eye is held in a call; then let both end."""
+        start = threading.Thread(target=self.worker.step)
+        start.start()
+        start.join(1.0)  # it waits for the eye; if it did not, it would be through by now
+        may_go_on.set()
+        for thread in (eye, start):
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
 
 @pytest.fixture
 def hand(world: Installation) -> Hand:
@@ -161,13 +171,7 @@ def test_a_look_at_a_server_that_dies_meanwhile_makes_no_row_lie(hand: Hand) -> 
     look.start()
     assert hand.provider.looks.wait(PATIENCE)
     hand.world.server.kill(lost_commits=1)
-    start = threading.Thread(target=hand.worker.step)
-    start.start()
-    start.join(1.0)  # it waits for the look; if it did not, it would be through by now
-    hand.provider.may_tell.set()
-    for thread in (look, start):
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+    hand.starts_anew_beside(look, hand.provider.may_tell)
     assert not (hand.state() is TenantState.GONE and hand.tenant in hand.world.realms())
 
 
@@ -253,13 +257,7 @@ def test_a_condemn_under_way_ends_before_its_server_comes_again(hand: Hand) -> N
     eye.start()
     assert hand.provider.condemns.wait(PATIENCE)
     hand.world.server.kill()
-    start = threading.Thread(target=hand.worker.step)
-    start.start()
-    start.join(1.0)  # it waits for the eye; if it did not, it would be through by now
-    hand.provider.may_condemn.set()
-    for thread in (eye, start):
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+    hand.starts_anew_beside(eye, hand.provider.may_condemn)
     passed = hand.world.faults.passed
     assert passed.index("condemn:before") < len(passed) - passed[::-1].index("start:before")
     hand.world.settle()

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -121,16 +121,24 @@ def test_an_admin_manages_its_realm_and_cannot_leave_it(
             admin.get(f"admin/realms/{other.ref.name}/users")
 
 
+@contextmanager
+def admin_token_dies(instance: RunningInstance, plan: TenantPlan) -> Iterator[None]:
+    """The tenant's admin token is good before what is done here, and for nothing afterwards."""
+    users = f"admin/realms/{plan.ref.name}/users"
+    with closing(as_admin(instance, plan)) as admin:
+        admin.get(users)
+        yield
+        with pytest.raises(ProviderRefused):
+            admin.get(users)
+
+
 def test_a_destroyed_tenants_credentials_are_dead(
     running_instance: RunningInstance, provider: KeycloakProvider, make: Make
 ) -> None:
     """Neither login nor the admin's token is good for anything afterwards."""
     plan = make(template_of(admin=True))
-    with closing(as_admin(running_instance, plan)) as admin:
-        admin.get(f"admin/realms/{plan.ref.name}/users")
+    with admin_token_dies(running_instance, plan):
         provider.destroy_tenant(plan.ref)
-        with pytest.raises(ProviderRefused):
-            admin.get(f"admin/realms/{plan.ref.name}/users")
     assert login(running_instance, plan)[0] in (400, 404)
 
 
@@ -139,11 +147,8 @@ def test_a_condemned_tenants_credentials_are_dead(
 ) -> None:
     """While the realm is there still: neither login nor the admin's token is good for anything."""
     plan = make(template_of(admin=True))
-    with closing(as_admin(running_instance, plan)) as admin:
-        admin.get(f"admin/realms/{plan.ref.name}/users")
+    with admin_token_dies(running_instance, plan):
         provider.condemn(plan.ref)
-        with pytest.raises(ProviderRefused):
-            admin.get(f"admin/realms/{plan.ref.name}/users")
     assert login(running_instance, plan)[0] in (400, 403, 404)
     assert provider.verify_gone(plan.ref)
     provider.destroy_tenant(plan.ref)

@@ -28,7 +28,7 @@ class Verifier:
     teardown: Teardown
     server: Callable[[], Server | None]
     """Returns the reconciled server of now, None while there is none."""
-    bell: Bell = field(default_factory=Bell)
+    bell: Bell
     """Wakes hand and eye."""
     _destroyed: dict[TenantId, tuple[Server, Tenant]] = field(default_factory=dict)
     _condemned: set[TenantId] = field(default_factory=set)
