@@ -238,3 +238,21 @@ def test_a_tenant_made_on_a_server_that_was_drained_meanwhile_keeps_nobody(
     assert served(sparing)
     sparing.settle()
     assert len(sparing.realms()) == 1 == len(sparing.live_rows())
+
+
+def test_a_spare_stays_where_the_last_room_is_for_who_waits(
+    migrated_ledger: Path, tmp_path: Path
+) -> None:
+    """The server that is begun for the request takes the memory; nobody waits for the spare's."""
+    made = Installation(migrated_ledger, tmp_path, settings=replace(SETTINGS, memory=3))
+    made.ledger.sharing.say("revert", "", "rev", "why", made.clock.wall())
+    made.settle()
+    (spare,) = made.fleet.room.spares()
+    other = replace(TEMPLATE, recipe="other")
+    recipe = Recipe("other", "/other", other.hash, {}, {}, 0, 0, made.clock.wall())
+    made.ledger.recipes.enroll(recipe, other)
+    assert isinstance(made.manager.acquire(replace(REQUEST, recipe="other")), Waiting)
+    made.fleet.tend()
+    assert made.fleet.room.lack(made.ledger.instances.current())
+    assert [one.id for one in made.fleet.room.spares()] == [spare.id]
+    made.ledger.close()

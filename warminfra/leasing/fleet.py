@@ -18,6 +18,7 @@ from warminfra.core.ids import InstanceId, TemplateHash, mint_instance_id
 from warminfra.core.models import Instance, Recipe
 from warminfra.core.ports import Provider
 from warminfra.core.states import InstanceKind, InstanceState, TenantState
+from warminfra.leasing.bell import Bell
 from warminfra.leasing.room import Room
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.worker import Worker
@@ -40,6 +41,8 @@ class Fleet:
     room: Room
     new_worker: NewWorker
     workers: dict[InstanceId, Worker] = field(default_factory=dict)
+    bell: Bell = field(default_factory=Bell)
+    """Rings when instances are to be tended at once."""
     _useless_since: float | None = None
     """Boot time since which no recipe may share."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -151,15 +154,17 @@ class Fleet:
         free = [row for row in staying if not row.made]
         waiting = self.room.waiting()
         wanted = waiting + (1 if self.room.spare_among(alone) else 0)
-        for _ in range(wanted - len(free)):
-            if not self.room.fits(InstanceKind.DEDICATED, self.ledger.instances.current()):
-                break
+        coming = len(free)
+        while coming < wanted and self.room.fits(
+            InstanceKind.DEDICATED, self.ledger.instances.current()
+        ):
             self._add(InstanceKind.DEDICATED)
+            coming += 1
         for row in free[wanted:]:
             # Its worker may have made the tenant since the row was read: then it serves.
             self.ledger.instances.move(row.id, InstanceState.DRAINING, unused=True)
         if staying:
-            self._give_up_spares(waiting - len(free), {recipe.template_hash for recipe in alone})
+            self._give_up_spares(waiting - coming, {recipe.template_hash for recipe in alone})
 
     def _give_up_spares(self, short: int, needed: Container[TemplateHash]) -> None:
         """End spares: those of a recipe that needs none now, and as many as others wait for."""

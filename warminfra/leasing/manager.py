@@ -277,8 +277,11 @@ class LeaseManager:
                 f"and {never}",
                 hint="raise instances.memory, or see `warminfra status` for the gate",
             )
+        new = not self.demand.waits(key_hash)
         place, again = self.demand.ask(key_hash, request.recipe, kind)
         self.bell.ring()
+        if new and kind is InstanceKind.DEDICATED:
+            self.fleet.bell.ring()
         trouble = self.demand.trouble(key_hash) or self.fleet.trouble(kind)
         reason = trouble or "no tenant is ready; one is being made"
         return Waiting(reason, place, LATEST if trouble else again)

@@ -71,6 +71,7 @@ class Loops:
         """End the threads; with `instances` the servers too."""
         self._stopping.set()
         self._parts.manager.bell.ring()
+        self._parts.fleet.bell.ring()
         if self._tender.ident is not None:
             self._tender.join(JOIN)
         self._reaudit.end()
@@ -111,8 +112,10 @@ class Loops:
     # ------------------------------------------------------------ the threads
 
     def _tend(self) -> None:
-        while not self._stopping.wait(TICK):
+        bell, heard = self._parts.fleet.bell, 0
+        while not self._stopping.is_set():
             self._guarded("tender", self._tend_once)
+            heard = bell.wait(heard, TICK)
 
     def _watch_holders(self) -> None:
         """End a lease in the moment in which its process dies, not at the next look."""
