@@ -256,3 +256,19 @@ def test_a_spare_stays_where_the_last_room_is_for_who_waits(
     assert made.fleet.room.lack(made.ledger.instances.current())
     assert [one.id for one in made.fleet.room.spares()] == [spare.id]
     made.ledger.close()
+
+
+def test_a_request_for_a_server_of_ones_own_wakes_the_fleet(sparing: Installation) -> None:
+    """Once, when it comes; not each time it asks again, and not where a warm instance serves."""
+    bell = sparing.fleet.bell
+    rings = bell.wait(-1, 0.0)
+    assert isinstance(sparing.manager.acquire(REQUEST), Waiting)
+    assert bell.wait(-1, 0.0) == rings, "it asks again"
+    assert isinstance(sparing.manager.acquire(replace(REQUEST, key="another")), Waiting)
+    assert bell.wait(-1, 0.0) == rings + 1
+    sparing.ledger.sharing.lift(sparing.clock.wall())
+    pool(sparing, 0)
+    sparing.settle()
+    rings = bell.wait(-1, 0.0)
+    assert isinstance(sparing.manager.acquire(replace(REQUEST, key="a third")), Waiting)
+    assert bell.wait(-1, 0.0) == rings, "a warm instance serves it"
