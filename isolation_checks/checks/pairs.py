@@ -20,13 +20,15 @@ from isolation_checks.sampler import places
 from isolation_checks.stage import ALIVE, Illegal, Stage
 from isolation_checks.steps import LEASE, MINT, RELEASE, TRY, USE, Step
 from isolation_checks.world import World
-from warminfra.core.audit import AuditSurface, Cell
+from warminfra.core.audit import AuditSurface, Cell, Credential
 from warminfra.core.errors import WarminfraError
+from warminfra.core.models import JsonObject
 
 USES = (4, 8)
 """Fewest and most calls of B in a pair."""
 TURNS = (3, 9)
 """Fewest and most turns of the neighbour."""
+_REFUSED = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Pairs:
             world.attempts += 1
             if alone[number] != again[number]:
                 continue  # told differently even alone: noise
-            world.controls += alone[number].status < 400
+            world.controls += alone[number].status < _REFUSED
             if beside[number] != alone[number]:
                 detail = f"B's {use} is answered otherwise once it has a neighbour"
                 trace = (f"alone: {alone[number]}", f"beside: {beside[number]}")
@@ -114,20 +116,35 @@ def _turns(chance: random.Random, uses: int, *, history_first: bool) -> dict[int
 
 
 def _uses(world: World, chance: random.Random) -> list[Step]:
-    """Draw B's program: calls of its own that are legal and end nothing."""
+    """Draw B's program: calls of its own that are legal and end nothing, one of which goes through.
+
+    Of calls that are all refused anyway nothing could be learnt.
+    """
     surface = world.scratch.surface
     lease = world.scratch.lease()
-    kinds = sorted({credential.kind for credential in surface.mint(lease)})
+    minted = surface.mint(lease)
+    works = _works(surface, lease, minted, chance)
     world.scratch.release(lease)
-    cells = [(kind, mild(surface, kind)) for kind in kinds]
-    able = [(kind, found) for kind, found in cells if found]
-    if not able:
-        raise AssertionError("a lease yields nothing that may be used at its own tenant")
-    steps = []
-    for _ in range(chance.randint(*USES)):
-        _, found = chance.choice(able)
-        steps.append(Step(USE, "B", chance.choice(found)))
+    kinds = sorted({credential.kind for credential in minted})
+    able = [found for kind in kinds if (found := mild(surface, kind))]
+    steps = [
+        Step(USE, "B", chance.choice(chance.choice(able))) for _ in range(chance.randint(*USES))
+    ]
+    steps[chance.randrange(len(steps))] = Step(USE, "B", works)
     return steps
+
+
+def _works(
+    surface: AuditSurface, lease: JsonObject, minted: Sequence[Credential], chance: random.Random
+) -> Cell:
+    """Draw a call that a holder of these credentials is answered well. Raises AssertionError."""
+    lasting = [credential for credential in minted if not credential.one_shot]
+    order = [(one, cell) for one in lasting for cell in mild(surface, one.kind)]
+    chance.shuffle(order)
+    for credential, cell in order:
+        if surface.attempt(cell, credential, lease).status < _REFUSED:
+            return cell
+    raise AssertionError("a lease yields nothing that works at its own tenant")
 
 
 def mild(surface: AuditSurface, kind: str) -> list[Cell]:

@@ -8,7 +8,7 @@ import pytest
 
 from isolation_checks.checks.pairs import Pairs
 from isolation_checks.world import World
-from tests.fake_scratch import FakeScratch
+from tests.fake_scratch import READ, FakeScratch
 from warminfra.core.audit import Cell, Credential, Reply
 
 
@@ -75,3 +75,23 @@ def test_what_differs_by_itself_is_noise() -> None:
             return Reply(200, f"answer {self.asked}") if reply.status == 200 else reply
 
     assert found(Noisy()).found == []
+
+
+class Refusing(FakeScratch):
+    """Of twenty places where an access token may be used, one serves its owner."""
+
+    def cells(self, kind: str) -> list[Cell]:
+        places = [Cell("access token", "GET", f"closed {number}") for number in range(19)]
+        return [READ, *places] if kind == READ.kind else super().cells(kind)
+
+    def attempt(self, cell: Cell, credential: Credential, target: Any) -> Reply:
+        reply = super().attempt(cell, credential, target)
+        return reply if cell == READ else Reply(403, "closed to its owner too")
+
+
+def test_some_call_of_every_pair_goes_through() -> None:
+    """One pair, whatever the seed: a pair whose calls are all refused would show nothing."""
+    for seed in range(20):
+        world = World(Refusing().as_scratch(), lambda _: None, seed=seed)
+        Pairs().run(world)
+        assert world.controls > 0, seed
