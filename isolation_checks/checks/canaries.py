@@ -9,8 +9,6 @@ from isolation_checks.events import Finding
 from isolation_checks.world import Party, World
 from warminfra.core.models import JsonObject
 
-_REFUSED = 400
-
 
 class Canaries:
     """A marks every field that it can write; every byte that is not A's own is looked through.

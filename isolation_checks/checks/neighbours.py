@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from isolation_checks.checks.authority import ends
 from isolation_checks.events import Finding
 from isolation_checks.world import Party, World
-from warminfra.core.audit import Cell
+from warminfra.core.audit import REFUSED, Cell
 from warminfra.core.errors import Unreachable
 from warminfra.core.models import JsonObject
 
-_REFUSED, _SERVER_ERROR = 400, 500
+_SERVER_ERROR = 500
 
 
 class Neighbours:
@@ -60,7 +60,7 @@ class Neighbours:
                 if _mild(cell):
                     reply = world.scratch.surface.attempt(cell, credential, party.lease)
                     world.attempts += 1
-                    world.controls += reply.status < _REFUSED
+                    world.controls += reply.status < REFUSED
                     found[cell, credential.kind] = reply.status
                     if reply.status >= _SERVER_ERROR:
                         self._report(world, f"{cell} ends in a server error", str(reply.status))

@@ -20,7 +20,7 @@ from isolation_checks.sampler import places
 from isolation_checks.stage import ALIVE, Illegal, Stage
 from isolation_checks.steps import LEASE, MINT, RELEASE, TRY, USE, Step
 from isolation_checks.world import World
-from warminfra.core.audit import AuditSurface, Cell, Credential
+from warminfra.core.audit import REFUSED, AuditSurface, Cell, Credential
 from warminfra.core.errors import WarminfraError
 from warminfra.core.models import JsonObject
 
@@ -28,7 +28,6 @@ USES = (4, 8)
 """Fewest and most calls of B in a pair."""
 TURNS = (3, 9)
 """Fewest and most turns of the neighbour."""
-_REFUSED = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Pairs:
             world.attempts += 1
             if alone[number] != again[number]:
                 continue  # told differently even alone: noise
-            world.controls += alone[number].status < _REFUSED
+            world.controls += alone[number].status < REFUSED
             if beside[number] != alone[number]:
                 detail = f"B's {use} is answered otherwise once it has a neighbour"
                 trace = (f"alone: {alone[number]}", f"beside: {beside[number]}")
@@ -142,7 +141,7 @@ def _works(
     order = [(one, cell) for one in lasting for cell in mild(surface, one.kind)]
     chance.shuffle(order)
     for credential, cell in order:
-        if surface.attempt(cell, credential, lease).status < _REFUSED:
+        if surface.attempt(cell, credential, lease).status < REFUSED:
             return cell
     raise AssertionError("a lease yields nothing that works at its own tenant")
 

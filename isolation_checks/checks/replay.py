@@ -7,10 +7,9 @@ import uuid
 
 from isolation_checks.events import Finding, Tried
 from isolation_checks.world import World
+from warminfra.core.audit import REFUSED
 from warminfra.core.errors import ProviderRefused
 from warminfra.core.models import JsonObject
-
-_REFUSED = 400
 
 
 class Replay:
@@ -41,17 +40,17 @@ class Replay:
         surface = world.scratch.surface
         value = str(uuid.UUID(bytes=secrets.token_bytes(16)))
         used = surface.use(kind, value, first)
-        if used.status >= _REFUSED:
+        if used.status >= REFUSED:
             raise AssertionError(f"{kind}: A's own call does not go through: {used}")
         world.controls += 1
         answer = surface.use(kind, value, second)
         world.attempts += 1
-        crossed = answer.status >= _REFUSED
+        crossed = answer.status >= REFUSED
         outcome = "crossed" if crossed else "works"
         world.emit(Tried(world.program, f"{kind} after A", "B", outcome, str(answer)[:300]))
         if crossed:
             fresh = surface.use(kind, str(uuid.UUID(bytes=secrets.token_bytes(16))), second)
-            if fresh.status >= _REFUSED:
+            if fresh.status >= REFUSED:
                 raise AssertionError(f"{kind}: B's call fails even with a fresh one: {fresh}")
             world.report(
                 Finding(
@@ -63,5 +62,5 @@ class Replay:
                 )
             )
         again = surface.use(kind, value, first)
-        kept = "remembered" if again.status >= _REFUSED else "not remembered"
+        kept = "remembered" if again.status >= REFUSED else "not remembered"
         world.note("X3", f"a second use of the {kind} at A", f"{kept} ({again.status})")

@@ -48,6 +48,10 @@ class Cell:
         return f"{self.kind} at {self.verb} {self.endpoint}"
 
 
+REFUSED = 400
+"""From this status on an answer is a refusal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A canonical answer."""
