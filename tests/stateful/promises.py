@@ -198,8 +198,10 @@ class Promises(RuleBasedStateMachine):
 
     def _reconciled(self) -> bool:
         workers = self.world.fleet.workers.values()
+        # Another server's start may have the same number.
         return self.world.server.up and any(
             worker.server is not None
+            and self.world.server_of(worker.instance) is self.world.server
             and worker.server.running.incarnation == str(self.world.server.incarnation)
             for worker in workers
         )
