@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from warminfra.core.states import InstanceKind
-from warminfra.leasing.demand import AT_ANY_MOMENT, LATEST, SOON, Demand
+from warminfra.leasing.demand import LATEST, SOON, Demand
 from warminfra.leasing.settings import LONGEST_RUSH, TICKET_PATIENCE
 from warminfra.ledger import Ledger
 from warminfra.testing.clock import ManualClock
@@ -74,16 +77,40 @@ def test_a_client_is_told_to_come_when_its_tenant_should_be_there(
     assert demand.ask("a", "docs", WARM)[1] == LATEST
 
 
-def test_whose_server_has_started_asks_for_its_tenant_at_once(
-    demand: Demand, clock: ManualClock
-) -> None:
-    """What is left is short beside the start, whatever the last ones took."""
-    demand.made(DEDICATED, 8.0)
-    demand.ask("a", "docs", DEDICATED)
-    clock.advance(7.0)
-    assert demand.ask("a", "docs", DEDICATED)[1] == LATEST
-    assert demand.claim(DEDICATED, served=()) is not None
-    assert demand.ask("a", "docs", DEDICATED)[1] == AT_ANY_MOMENT
+def test_whose_turn_it_is_hears_of_its_tenant_at_once(demand: Demand) -> None:
+    """The first in the queue, and whoever's tenant is being made, is held until it is."""
+    for key in ("first", "second", "third"):
+        demand.ask(key, "docs", DEDICATED)
+    assert demand.listen("first", 0.01) == SOON, "nothing has come of it yet"
+    assert demand.listen("second", 60) is None, "it is not next, and not held"
+    claimed = [demand.claim(DEDICATED, served=()) for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        held = [pool.submit(demand.listen, key, 60) for key in ("first", "second")]
+        for ticket in claimed:
+            assert ticket is not None
+            demand.unclaim(ticket)
+        assert [one.result(LATEST) for one in held] == [0, 0]
+
+
+def test_a_tenant_made_before_anybody_listened_is_heard_of(demand: Demand) -> None:
+    """Between the question and the wait for its answer, nothing is missed; trouble is news too."""
+    demand.ask("a", "docs", WARM)
+    for trouble in ("", "the server is busy"):
+        ticket = demand.claim(WARM, served=()) or pytest.fail("nothing to claim")
+        demand.unclaim(ticket, trouble)
+        assert demand.listen("a", 60) == 0
+
+
+def test_a_withdrawn_request_hears_of_nothing(demand: Demand) -> None:
+    """It is let go at once and told nothing; nor is who listens for it beside another."""
+    demand.ask("a", "docs", WARM)
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(demand.listen, "a", 60)
+        while demand.listen("a", 0) is not None:
+            time.sleep(0.001)
+        demand.done("a")
+        assert held.result(LATEST) is None
+    assert demand.listen("a", 60) is None
 
 
 def test_a_rush_ends_with_a_pause(demand: Demand, clock: ManualClock) -> None:

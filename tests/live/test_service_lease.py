@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import socket
 import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,43 @@ def test_the_same_key_gets_the_same_lease(warm: Installation, tmp_path: Path) ->
     assert RECIPE in refused.stderr
     warm.run("unenroll", "other", "--yes")
     give_back(warm, first)
+
+
+def test_only_who_is_there_gets_what_is_made_for_it(warm: Installation, tmp_path: Path) -> None:
+    """A request is held while its tenant is made: who stays has the lease in that very answer, who
+    hangs up meanwhile has none."""
+    recipe = tmp_path / "slow"
+    recipe.mkdir()
+    (recipe / "warminfra.toml").write_text(OTHER_RECIPE)
+    warm.enroll(recipe, "--pool-min", "0", "--pool-max", "0")
+    with warm.client() as look:
+
+        def ready() -> int:
+            (slow,) = [row for row in look.recipes() if row["name"] == "slow"]
+            return int(slow["pool"]["ready"])
+
+        with closing(asked(warm, "slow")) as waiting:
+            answer = waiting.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 201"), answer[:80]
+        give_back(warm, json.loads(answer.partition(b"\r\n\r\n")[2]))
+        waiting = asked(warm, "slow")
+        wait_until(lambda: look.status()["waiting"], 10.0, "a request that waits", poll=0.002)
+        waiting.close()
+        wait_until(ready, 30.0, "its tenant")
+        assert "slow" not in {row["recipe"] for row in look.leases()}
+    warm.run("unenroll", "slow", "--yes")
+
+
+def asked(warm: Installation, recipe: str) -> socket.socket:
+    """Ask for a lease, ready to wait; return the connection on which the answer comes."""
+    wish = json.dumps({"recipe": recipe, "key": secrets.token_hex(16)})
+    lines = ("POST /v1/leases HTTP/1.1", "Host: localhost", "Prefer: wait=60")
+    head = "\r\n".join((*lines, f"Content-Length: {len(wish)}", "", ""))
+    asking = socket.socket(socket.AF_UNIX)
+    asking.settimeout(30.0)
+    asking.connect(str(warm.runtime_dir / "run.sock"))
+    asking.sendall((head + wish).encode())
+    return asking
 
 
 def test_two_leases_share_nothing(warm: Installation) -> None:

@@ -132,9 +132,11 @@ class Client:
         heard = False
         while True:
             advised = None
+            left = started + wait - time.monotonic()
+            prefer = {"Prefer": f"wait={int(left)}"} if left >= 1 else {}
             try:
                 answer = self._connection.request(
-                    "POST", "/v1/leases", wish, timeout=max(self._timeout, 1.0)
+                    "POST", "/v1/leases", wish, headers=prefer, timeout=max(self._timeout, 1.0)
                 )
                 if answer.status == 201:
                     return answer.body

@@ -1,7 +1,8 @@
 """Who waits for a lease: one ticket for each request, first come, first served; and who just came.
 
-A ticket lives as long as its client asks. It is written down when it is entered, so that the place
-is kept over a restart of the service: then each has its time anew to ask again.
+A ticket lives as long as its client asks. The answer to the first in the queue may be held until
+its tenant is there; the others are told when to ask again. A ticket is written down when it is
+entered, so that the place is kept over a restart of the service: then each has its time anew.
 """
 
 from __future__ import annotations
@@ -27,9 +28,6 @@ LONGEST_PAUSE = 30.0
 OVERDUE_SHARE = 0.1
 """Once a tenant is overdue: a lease is had a tenth later than it could have been, at most."""
 
-AT_ANY_MOMENT = 0.03
-"""The same, in seconds, once a server has started for the request and its tenant is being made."""
-
 
 @dataclass(slots=True)
 class Ticket:
@@ -49,6 +47,10 @@ class Ticket:
     """How often in a row that was so."""
     not_before: float = 0.0
     """When it is tried again. Meanwhile the others are served."""
+    news: threading.Event = field(default_factory=threading.Event)
+    """Set when its tenant has been made, or could not be."""
+    listening: bool = False
+    """Whether a question for it is held open."""
 
 
 def _spent() -> dict[InstanceKind, deque[float]]:
@@ -91,9 +93,28 @@ class Demand:
             waited, spent = now - ticket.begun, self._spent[kind]
             expected = place * median(spent) - waited if spent else SOON
             again = expected if expected > 0 else waited * OVERDUE_SHARE
-            if ticket.claimed and kind is InstanceKind.DEDICATED:
-                again = AT_ANY_MOMENT
             return place, min(max(again, SOON), LATEST)
+
+    def listen(self, key_hash: str, seconds: float) -> float | None:
+        """Wait for the tenant of a request whose turn it is; return the seconds after which to ask
+        again: 0 if something has come of it, `SOON` if not yet.
+
+        It takes `seconds` or `LATEST` at most, and no time (None) for one that others come before,
+        that somebody listens for already, or that was withdrawn: few threads are ever held.
+        """
+        with self._lock:
+            ticket = self._tickets.get(key_hash)
+            if ticket is None or ticket.listening:
+                return None
+            if not ticket.claimed and self._of(ticket.kind)[0] is not ticket:
+                return None
+            ticket.listening = True
+        heard = ticket.news.wait(min(seconds, LATEST))
+        with self._lock:
+            ticket.listening = False
+            if self._tickets.get(key_hash) is not ticket:
+                return None
+        return 0.0 if heard else SOON
 
     def ahead(self, key_hash: str, recipe: str) -> list[str]:
         """Return the key hashes of those who wait for the recipe and came before."""
@@ -121,6 +142,7 @@ class Demand:
                 due = ticket.not_before <= self.clock.boot()
                 if due and ticket.key_hash not in served and not ticket.claimed:
                     ticket.claimed = True
+                    ticket.news.clear()
                     return ticket
         return None
 
@@ -132,6 +154,7 @@ class Demand:
             if trouble:
                 pause = min(2.0 ** (ticket.failures - 1), LONGEST_PAUSE)
                 ticket.not_before = self.clock.boot() + pause
+            ticket.news.set()
 
     def trouble(self, key_hash: str) -> str:
         """Return why the request's tenant could not be made when that was tried last, or ""."""
@@ -147,10 +170,12 @@ class Demand:
     def done(self, key_hash: str) -> bool:
         """The request has its lease; say whether it had waited for one."""
         with self._lock:
-            waited = self._tickets.pop(key_hash, None) is not None
-            if waited:
-                self.rows.leave([key_hash])
-            return waited
+            ticket = self._tickets.pop(key_hash, None)
+            if ticket is None:
+                return False
+            self.rows.leave([key_hash])
+            ticket.news.set()
+            return True
 
     def waits(self, key_hash: str) -> bool:
         """Say whether the request still waits."""

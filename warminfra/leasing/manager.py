@@ -105,6 +105,13 @@ class LeaseManager:
             },
         )
 
+    def await_turn(self, request: LeaseRequest, told: Waiting, seconds: float) -> Waiting:
+        """Hold back what a request is `told` while its tenant is made, if that is the next one;
+        then ask again at once (0). At most `seconds`."""
+        key_hash = hash_request(request.key, request.run, request.slot, self.seal)
+        again = self.demand.listen(key_hash, seconds)
+        return told if again is None else replace(told, retry_after=again)
+
     def withdraw(self, key: str, run: str = "", slot: str = "") -> None:
         """Take a request back: it waits no more, and the lease that it may have got ends."""
         key_hash = hash_request(key, run, slot, self.seal)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Annotated
 
 import structlog
+from anyio import from_thread
 from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -36,7 +38,10 @@ from warminfra.service.schemas import (
 log = structlog.get_logger()
 
 Handle = Annotated[str, Header(alias="Warminfra-Handle")]
+Prefer = Annotated[str, Header()]
 PROBLEM = "application/problem+json"
+_WAIT = re.compile(r"(?:^|[,\s])wait=(\d{1,4})(?:$|[,;\s])")
+"""The preference of RFC 7240: whole seconds in which the client would like an answer."""
 
 
 def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None]) -> FastAPI:
@@ -52,25 +57,32 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
         return lease_document(granted, parts.package.name, parts.reach())
 
     @app.post("/v1/leases", status_code=201, summary="Take a lease")
-    def acquire(body: LeaseBody, request: Request, response: Response) -> JsonObject:
+    def acquire(
+        body: LeaseBody, request: Request, response: Response, prefer: Prefer = ""
+    ) -> JsonObject:
         bound_to = None
         if body.bind or body.bind_pid:
             bound_to = bound_process(peer_of(request.scope), body.bind_pid)
-        begun = time.perf_counter()
-        outcome = manager.acquire(
-            LeaseRequest(
-                recipe=body.recipe,
-                key=body.key,
-                run=body.run,
-                slot=body.slot,
-                ttl=body.ttl_s,
-                domain=body.domain,
-                bound_to=bound_to,
-                run_key=body.run_key,
-                stack=body.stack,
-                secret_versions=body.secret_versions,
-            )
+        wish = LeaseRequest(
+            recipe=body.recipe,
+            key=body.key,
+            run=body.run,
+            slot=body.slot,
+            ttl=body.ttl_s,
+            domain=body.domain,
+            bound_to=bound_to,
+            run_key=body.run_key,
+            stack=body.stack,
+            secret_versions=body.secret_versions,
         )
+        begun = time.perf_counter()
+        outcome = manager.acquire(wish)
+        patience = _WAIT.search(prefer)
+        if isinstance(outcome, Waiting) and patience:
+            outcome = manager.await_turn(wish, outcome, float(patience[1]))
+            if not outcome.retry_after and not from_thread.run(request.is_disconnected):
+                begun = time.perf_counter()
+                outcome = manager.acquire(wish)
         if isinstance(outcome, Waiting):
             response.status_code = 202
             return {
