@@ -26,6 +26,8 @@ if os.path.exists(data + "/stubborn"):
 else:
     # The interpreter's own handling would print a traceback; a server ends cleanly.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+if "FAKE_REHEARSAL" in os.environ:
+    open(data + "/recorded", "w").close()
 if "FAKE_BOOTSTRAP" in os.environ:
     open(data + "/made", "a").write("schema\\n")
 def listen(port):
@@ -73,8 +75,18 @@ class FakeDistribution:
         numbers = (str(ports["http"]), str(ports["management"]))
         return (sys.executable, "-I", "-S", "-u", script, str(data), *numbers), environment
 
+    def rehearsal(
+        self, home: Path, data: Path, ports: Mapping[str, int]
+    ) -> tuple[Sequence[str], Mapping[str, str]]:
+        argv, environment = self.command(home, data, ports, None)
+        return argv, {**environment, "FAKE_REHEARSAL": "1"}
+
+    def rehearse(self, ports: Mapping[str, int], bootstrap: Secret) -> None:
+        if not bootstrap.reveal():
+            raise Unreachable("no bootstrap secret")
+
     def settle(self, home: Path, data: Path) -> None:
-        (data / "settled").touch()
+        (data / "recorded").rename(home / "recorded")
 
     def access(self, ports: Mapping[str, int], identity: Mapping[str, Secret]) -> ServerAccess:
         return ServerAccess(f"http://127.0.0.1:{ports['http']}", identity)

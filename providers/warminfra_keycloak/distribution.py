@@ -1,9 +1,9 @@
 """Keycloak as files and as a command line.
 
 Owns the built copies in the cache: `<cache>/keycloak/<version>-<key>/` with `home` (the built
-distribution, shared by all instances and written by none of them) and `classes.jsa` (Java's class
-data, which takes 2 s off a start). Invariant: a build is there under its key whole or not at all,
-and its key covers everything that went into it.
+distribution, shared by all instances and written by none of them) and `class-data` (what Java keeps
+of a run for the next ones). Invariant: a build is there under its key whole or not at all, and its
+key covers everything that went into it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from warminfra.core.models import ServerAccess
 from warminfra.core.ports import Progress
 from warminfra.core.reach import LOOPBACK, FindReach, Reach
 from warminfra.core.secret import Secret
-from warminfra_keycloak import options, takeover
+from warminfra_keycloak import class_path, options, rehearsal, takeover
 from warminfra_keycloak.archive import obtain_archive, tree_digest, unpack
 from warminfra_keycloak.java import Java, find_java
 
@@ -40,7 +40,7 @@ _BUILD_TIMEOUT = 600.0
 _BUILD_SPACE = 1 << 30
 _HEALTH_TIMEOUT = 2.0
 _LINKED = ("conf", "lib", "providers", "themes", "version.txt")
-_CLASSES = "classes.jsa"
+_CLASSES = "class-data"
 
 
 class KeycloakDistribution:
@@ -114,6 +114,7 @@ class KeycloakDistribution:
             (
                 *options.BUILD,
                 *options.JVM,
+                class_path.JAR,
                 *options.LONG_LIVED,
                 *options.START,
                 *self._outgoing,
@@ -142,9 +143,9 @@ class KeycloakDistribution:
         Raises `ConfigInvalid` (no Java, wrong digest, offline), `Unreachable` (download failed) or
         `StorageFull`.
         """
-        key = hashlib.sha256(
-            "\n".join((self._source, self.java.version, self.java.vendor, *options.BUILD)).encode()
-        ).hexdigest()[:16]
+        java = self.java
+        told = (self._source, java.version, java.vendor, *options.BUILD, class_path.JAR)
+        key = hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
         builds = cache / "keycloak"
         build = builds / f"{self.version}-{key}"
         home = build / "home"
@@ -182,6 +183,8 @@ class KeycloakDistribution:
             (home / "conf" / "keycloak.conf").unlink(missing_ok=True)
             progress(f"building Keycloak {self.version} (once, about 20 s)")
             self._build(home)
+            with storage(home):
+                class_path.write_jar(home)
             with storage(build):
                 part.rename(build)
         finally:
@@ -223,7 +226,36 @@ class KeycloakDistribution:
         Keycloak writes below its home, so each instance has a home of its own made of links. The
         first start, of which only data is wanted, is on loopback whatever the reach.
         """
-        reach = self._reach() if bootstrap is None else Reach()
+        if bootstrap is None:
+            java = (self.java.shares(home.parent / _CLASSES), *self._life)
+            return self._command(home, data, ports, self._reach(), java)
+        argv, environment = self._command(home, data, ports, Reach(), options.LONG_LIVED)
+        first = {
+            "KC_BOOTSTRAP_ADMIN_CLIENT_ID": takeover.BOOTSTRAP_CLIENT,
+            "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": bootstrap.reveal(),
+        }
+        return argv, {**environment, **first}
+
+    def rehearsal(
+        self, home: Path, data: Path, ports: Mapping[str, int]
+    ) -> tuple[Sequence[str], Mapping[str, str]]:
+        """Return the command of a run of which only the class data is wanted."""
+        java = (self.java.records(data / _CLASSES), *options.LONG_LIVED)
+        return self._command(home, data, ports, Reach(), java)
+
+    def rehearse(self, ports: Mapping[str, int], bootstrap: Secret) -> None:
+        """Take the server over, and make, use and unmake tenants."""
+        url = Reach().base_url(ports["http"])
+        rehearsal.rehearse(ServerAccess(url, {}), bootstrap)
+
+    def _command(
+        self,
+        home: Path,
+        data: Path,
+        ports: Mapping[str, int],
+        reach: Reach,
+        java: Sequence[str],
+    ) -> tuple[Sequence[str], Mapping[str, str]]:
         own, scratch = data / "home", data / "tmp"
         with storage(data):
             own.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -236,28 +268,20 @@ class KeycloakDistribution:
             # glibc keeps one arena a thread otherwise: memory that the heap limit does not see.
             "MALLOC_ARENA_MAX": "2",
         }
-        classes = home.parent / _CLASSES
-        if bootstrap is None:
-            sharing = f"-XX:SharedArchiveFile={classes}"
-        else:
-            sharing = f"-XX:ArchiveClassesAtExit={data / _CLASSES}"
-            environment["KC_BOOTSTRAP_ADMIN_CLIENT_ID"] = takeover.BOOTSTRAP_CLIENT
-            environment["KC_BOOTSTRAP_ADMIN_CLIENT_SECRET"] = bootstrap.reveal()
         argv = (
             str(self.java.executable),
             "-Xms64m",
             f"-Xmx{self._heap}",
-            sharing,
             *options.JVM,
-            *self._life,
+            *java,
             f"-Djava.io.tmpdir={scratch}",
             f"-Duser.home={data}",
             f"-XX:ErrorFile={data / 'jvm-crash.log'}",
             f"-Dkc.home.dir={own}",
             f"-Djboss.server.config.dir={own / 'conf'}",
             "-cp",
-            str(home / "lib" / "quarkus-run.jar"),
-            "io.quarkus.bootstrap.runner.QuarkusEntryPoint",
+            str(home / class_path.JAR),
+            class_path.MAIN,
             "start",
             *options.START,
             *self._outgoing,
@@ -269,7 +293,7 @@ class KeycloakDistribution:
         return argv, environment
 
     def settle(self, home: Path, data: Path) -> None:
-        """Keep the class data that the first run left in `data`; later starts share it."""
+        """Keep the class data that a rehearsal left in `data`; later starts share it."""
         with storage(home):
             made = data / _CLASSES
             if made.exists():

@@ -1,7 +1,7 @@
 """Finding a Java that runs Keycloak.
 
-The first that fits is taken: the configured one, `JAVA_HOME`, `PATH`, the system's folder of JVMs.
-Nothing is written into it.
+What is named is taken: the configured one, or that of `JAVA_HOME`. Else the newest that Keycloak is
+released for, of those on `PATH` and in the system's folder of JVMs. Nothing is written into it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,10 @@ from warminfra.core.errors import ConfigInvalid
 
 MIN_MAJOR = 17
 """Keycloak 26 is compiled for Java 17."""
+NEWEST_MAJOR = 25
+"""The newest that Keycloak 26.7 is released for."""
+_AHEAD_OF_TIME = 25
+"""The first that makes an ahead-of-time cache in one run (JEP 514), method profiles in it (515)."""
 
 _SYSTEM_JVMS = Path("/usr/lib/jvm")
 _HINT = "install one: apt-get install openjdk-17-jre-headless; or set keycloak.java_home"
@@ -43,6 +47,16 @@ class Java:
         first = re.match(r"\d+", self.version)
         return int(first.group()) if first else 0
 
+    def records(self, file: Path) -> str:
+        """Return the option by which a run leaves its class data in `file` when it ends."""
+        ahead = self.major >= _AHEAD_OF_TIME
+        return f"-XX:{'AOTCacheOutput' if ahead else 'ArchiveClassesAtExit'}={file}"
+
+    def shares(self, file: Path) -> str:
+        """Return the option by which a run begins with the class data in `file`, if it fits."""
+        ahead = self.major >= _AHEAD_OF_TIME
+        return f"-XX:{'AOTCache' if ahead else 'SharedArchiveFile'}={file}"
+
 
 def find_java(configured: str, environ: Mapping[str, str], system: Path = _SYSTEM_JVMS) -> Java:
     """Return the Java to use. Raises `ConfigInvalid` with the remedy if there is none."""
@@ -58,16 +72,20 @@ def find_java(configured: str, environ: Mapping[str, str], system: Path = _SYSTE
             )
         return java
     seen = []
-    for candidate in _candidates(environ, system):
-        java = probe(candidate)
-        if java is not None and java.major >= MIN_MAJOR:
-            return java
-        if java is not None:
-            seen.append(f"{java.version} in {java.home}")
-    raise ConfigInvalid(
-        f"no Java {MIN_MAJOR} or later found" + (f", only {'; '.join(seen)}" if seen else ""),
-        hint=_HINT,
-    )
+    if home := environ.get("JAVA_HOME"):
+        named = probe(Path(home) / "bin" / "java")
+        if named is not None and named.major >= MIN_MAJOR:
+            return named
+        seen += [named]
+    seen += [probe(candidate) for candidate in _candidates(environ, system)]
+    found = [java for java in seen if java is not None]
+    fit = [java for java in found if java.major >= MIN_MAJOR]
+    if not fit:
+        told = "; ".join(f"{java.version} in {java.home}" for java in found)
+        raise ConfigInvalid(
+            f"no Java {MIN_MAJOR} or later found" + (f", only {told}" if told else ""), hint=_HINT
+        )
+    return max(fit, key=lambda java: (java.major <= NEWEST_MAJOR, java.major))
 
 
 def probe(executable: Path) -> Java | None:
@@ -92,9 +110,9 @@ def probe(executable: Path) -> Java | None:
         return None
 
 
-def _candidates(environ: Mapping[str, str], system: Path) -> Iterator[Path]:
-    if home := environ.get("JAVA_HOME"):
-        yield Path(home) / "bin" / "java"
-    if on_path := shutil.which("java", path=environ.get("PATH", "")):
-        yield Path(on_path)
-    yield from sorted(system.glob("*/bin/java"), reverse=True)
+def _candidates(environ: Mapping[str, str], system: Path) -> Iterable[Path]:
+    """Return the executables on `PATH` and in `system`, each once."""
+    on_path = shutil.which("java", path=environ.get("PATH", ""))
+    known = [Path(on_path)] if on_path else []
+    known += sorted(system.glob("*/bin/java"), reverse=True)
+    return {path.resolve(): path for path in known}.values()

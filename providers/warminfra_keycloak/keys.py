@@ -113,3 +113,7 @@ class KeyPool:
             if self._stopped.is_set():
                 return
             self._stock.put_nowait(make_key())
+
+
+STOCK = KeyPool()
+"""What every server and every tenant of this process draws from."""

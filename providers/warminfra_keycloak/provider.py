@@ -37,7 +37,7 @@ from warminfra.core.template import DOMAIN, ClientSpec, Template
 from warminfra_keycloak import digest
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
 from warminfra_keycloak.fitting import fitted
-from warminfra_keycloak.keys import KeyPool
+from warminfra_keycloak.keys import STOCK, KeyPool
 from warminfra_keycloak.realm import facts, password_policy, personal_client, realm_body
 from warminfra_keycloak.traces import ManagementRole, MasterTraces
 
@@ -60,14 +60,16 @@ class KeycloakProvider:
         installation: InstallationId,
         settings: Mapping[str, Any],
         *,
+        keys: KeyPool = STOCK,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`settings` is the `[keycloak]` section; `transport` stands for the network in tests."""
+        """`settings` is the `[keycloak]` section; `keys` are its tenants' own, each of them once;
+        `transport` stands for the network in tests."""
         self._installation = installation
         self._url = access.url.rstrip("/")
         self._policy = password_policy(settings)
         self._timeout = float(settings.get("transaction_timeout", _TRANSACTION_TIMEOUT))
-        self._keys = KeyPool(int(settings.get("key_stock", 8)))
+        self._keys = keys
         self._maker = _connection(access, MAKER, transport)
         self._looker = _connection(access, LOOKER, transport)
         self._making = threading.Lock()
@@ -190,8 +192,7 @@ class KeycloakProvider:
         return Capabilities(transaction_timeout=self._timeout)
 
     def close(self) -> None:
-        """Stop the key thread and close the connections."""
-        self._keys.stop()
+        """Close the connections."""
         self._maker.close()
         self._looker.close()
 

@@ -31,7 +31,7 @@ from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
 from warminfra.core.secret import Secret
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
-from warminfra_keycloak.keys import make_key
+from warminfra_keycloak.keys import STOCK
 
 BOOTSTRAP_CLIENT = "warminfra-bootstrap"
 """Client id of the temporary admin of a snapshot."""
@@ -137,7 +137,7 @@ def rekey(admin: AdminConnection) -> None:
 def _new_keys() -> Mapping[str, Mapping[str, str]]:
     """Return master's new key providers. RSA keys are made here: a server that has just started
     takes 4 s for the two, this process 0.1 s."""
-    signing, encryption = make_key(), make_key()
+    signing, encryption = STOCK.take(), STOCK.take()
     return {
         "rsa": {
             "algorithm": "RS256",

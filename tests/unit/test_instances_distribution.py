@@ -8,17 +8,22 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
 from warminfra.core.errors import ConfigInvalid, Unreachable
 from warminfra.core.reach import Keypair, Reach
 from warminfra.core.secret import Secret
+from warminfra_keycloak import class_path
 from warminfra_keycloak.distribution import KeycloakDistribution
 from warminfra_keycloak.java import find_java
 
 KC = """#!/bin/sh
 cd "$(dirname "$0")/.." && mkdir -p lib/quarkus && echo "$@" > lib/quarkus/built
+main=org.keycloak.quarkus.runtime.KeycloakMain
+printf "$main"'\\000\\017app/first app.jar\\000\\016app/second.jar\\000' \
+    > lib/quarkus/quarkus-application.dat
 echo "built with $JAVA_HOME"
 """
 BROKEN_KC = "#!/bin/sh\necho 'ERROR: unknown option' >&2\nexit 2\n"
@@ -48,7 +53,9 @@ def home_in(folder: Path, kc: str = KC, version: str = "26.7.4") -> Path:
     script(folder / "bin" / "kc.sh", kc)
     for name in ("lib", "conf", "providers", "themes"):
         (folder / name).mkdir()
-    (folder / "lib" / "quarkus-run.jar").write_text("jar")
+    (folder / "lib" / "app").mkdir()
+    for name in ("second.jar", "first app.jar", "of-another-database.jar"):
+        (folder / "lib" / "app" / name).write_text("jar")
     (folder / "conf" / "keycloak.conf").write_text("db=postgres\n")
     (folder / "version.txt").write_text(f"Keycloak - Version {version}\n")
     return folder
@@ -90,9 +97,42 @@ def test_archive_is_checked_unpacked_and_built_once(
     assert "--db=dev-file" in (home / "lib" / "quarkus" / "built").read_text()
     assert not (home / "conf" / "keycloak.conf").exists()
     assert [line.split()[0] for line in lines] == ["getting", "building"]
+    with ZipFile(home / class_path.JAR) as jar:
+        manifest = jar.read("META-INF/MANIFEST.MF").decode()
+    assert "Class-Path: lib/app/first%20app.jar lib/app/second.jar\r\n" in manifest
     assert distribution.obtain(tmp_path / "cache", lines.append) == home
     assert len(lines) == 2
     assert not list((tmp_path / "cache").rglob(".*part-*"))
+
+
+def test_a_build_that_does_not_tell_what_it_consists_of_is_refused(
+    tmp_path: Path, archive: Path, settings: dict[str, Any]
+) -> None:
+    """A jar that is named and not there is an error that names it, and no build is kept."""
+    home = home_in(tmp_path / "home")
+    (home / "lib" / "app" / "second.jar").unlink()
+    distribution = KeycloakDistribution(settings | {"home": str(home)}, environ(tmp_path))
+    with pytest.raises(ConfigInvalid, match=r"there is no lib/app/second\.jar"):
+        distribution.obtain(tmp_path / "cache", silent)
+    assert not list((tmp_path / "cache" / "keycloak").glob("*26*"))
+
+
+def test_the_class_path_keeps_to_the_lines_of_a_manifest(tmp_path: Path) -> None:
+    """72 bytes a line, whatever the names: Java reads them as one."""
+    home = tmp_path / "home"
+    (home / "lib" / "app").mkdir(parents=True)
+    (home / "lib" / "quarkus").mkdir()
+    names = [f"app/{'long-' * number}name.jar" for number in range(30)]
+    for name in names:
+        (home / "lib" / name).touch()
+    told = "\0".join((class_path.MAIN, *names))
+    (home / "lib" / "quarkus" / "quarkus-application.dat").write_text(told)
+    class_path.write_jar(home)
+    with ZipFile(home / class_path.JAR) as jar:
+        lines = jar.read("META-INF/MANIFEST.MF").decode().split("\r\n")
+    assert max(map(len, lines)) == 72
+    joined = "".join(line[1:] if line.startswith(" ") else f"\n{line}" for line in lines)
+    assert "Class-Path: " + " ".join(f"lib/{name}" for name in names) in joined
 
 
 def test_cached_archive_serves_offline(
@@ -241,16 +281,47 @@ def test_unknown_version_needs_a_digest(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- Java
 
 
-def test_java_is_looked_for_in_order(tmp_path: Path) -> None:
-    """The first Java that is new enough is taken: JAVA_HOME, PATH, then the system's."""
-    old = java_in(tmp_path / "old", "11.0.2+9")
-    on_path = java_in(tmp_path / "path", "21.0.1+1")
+def test_java_that_is_named_is_taken(tmp_path: Path) -> None:
+    """The configured one, then that of JAVA_HOME if it is new enough, whatever else there is."""
     system = tmp_path / "system"
-    system_java = java_in(system / "jvm-25", "25+36")
-    env = {"JAVA_HOME": str(old), "PATH": str(on_path / "bin")}
-    assert find_java("", env, system).home == on_path
-    assert find_java("", {"JAVA_HOME": str(old)}, system).home == system_java
-    assert find_java(str(system_java), env, system).major == 25
+    newest = java_in(system / "jvm-25", "25+36")
+    old, named = java_in(tmp_path / "old", "11.0.2+9"), java_in(tmp_path / "named", "17.0.15+6")
+    assert find_java(str(named), {"JAVA_HOME": str(newest)}, system).home == named
+    assert find_java("", {"JAVA_HOME": str(named)}, system).home == named
+    assert find_java("", {"JAVA_HOME": str(old)}, system).home == newest
+
+
+@pytest.mark.parametrize(
+    ("on_path", "in_system", "taken"),
+    [
+        ("17.0.15+6", ("21.0.1+1", "25+36"), "25+36"),
+        ("21.0.1+1", ("17.0.15+6",), "21.0.1+1"),
+        ("17.0.15+6", ("26+1",), "17.0.15+6"),
+        ("11.0.2+9", ("26+1",), "26+1"),
+    ],
+)
+def test_of_several_the_newest_known_java_is_taken(
+    tmp_path: Path, on_path: str, in_system: tuple[str, ...], taken: str
+) -> None:
+    """Wherever it is; one that Keycloak is not released for only if there is no other."""
+    path = java_in(tmp_path / "path", on_path) / "bin"
+    for version in in_system:
+        java_in(tmp_path / "system" / f"jvm-{version}", version)
+    assert find_java("", {"PATH": str(path)}, tmp_path / "system").version == taken
+
+
+@pytest.mark.parametrize(
+    ("version", "records", "shares"),
+    [("21.0.1+1", "ArchiveClassesAtExit", "SharedArchiveFile"),
+     ("25+36", "AOTCacheOutput", "AOTCache")],
+)  # fmt: skip
+def test_class_data_takes_the_form_that_the_java_has(
+    tmp_path: Path, version: str, records: str, shares: str
+) -> None:
+    """An ahead-of-time cache from Java 25 on, an archive of classes before."""
+    java = find_java(str(java_in(tmp_path / "jvm", version)), {})
+    assert java.records(Path("f")) == f"-XX:{records}=f"
+    assert java.shares(Path("f")) == f"-XX:{shares}=f"
 
 
 def test_no_java(tmp_path: Path) -> None:

@@ -78,16 +78,19 @@ def test_first_start_has_fresh_data_and_an_identity(make: Make, place: Path) -> 
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_snapshot_is_made_once_and_settled(make: Make, tmp_path: Path, place: Path) -> None:
-    """The expensive first start happens once for a configuration; `prepare` again is cheap."""
+def test_snapshot_is_made_once_and_rehearsed(make: Make, tmp_path: Path, place: Path) -> None:
+    """The expensive first start happens once for a configuration; `prepare` again is cheap. What a
+    rehearsal left is kept, and nothing of it is in the snapshot."""
     lines: list[str] = []
     launcher = make()
     launcher.prepare(lines.append)
     launcher.prepare(lines.append)
-    assert [line for line in lines if "pre-initialising" in line] == lines
-    assert len(lines) == 1
+    assert [line.split()[0] for line in lines] == ["pre-initialising", "rehearsing"]
     (snapshot,) = (tmp_path / "cache" / "snapshots").glob("fake-*")
-    assert (snapshot / "data" / "settled").exists()
+    assert {path.name for path in snapshot.iterdir()} >= {"data", "bootstrap"}
+    assert not list(snapshot.rglob("recorded"))
+    assert not (snapshot / "rehearsal").exists()
+    assert (tmp_path / "cache" / "home" / "recorded").exists()
     assert stat.S_IMODE((snapshot / "bootstrap").stat().st_mode) == 0o600
     launcher.start(INSTANCE, silent)
     assert (place / "data" / "made").read_text() == "schema\n"

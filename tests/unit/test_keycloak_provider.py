@@ -14,6 +14,7 @@ from warminfra.core.models import ServerAccess, TenantRef
 from warminfra.core.secret import Secret
 from warminfra.core.template import ClientSpec, Template
 from warminfra.testing.conformance import INSTALLATION, OTHER, plan_for
+from warminfra_keycloak.keys import KeyPool
 from warminfra_keycloak.provider import KeycloakProvider
 
 TEMPLATE = Template("keycloak", "docs", ClientSpec())
@@ -96,7 +97,7 @@ def provider(server: Server) -> Iterator[KeycloakProvider]:
     identity |= {name: Secret(name) for name in ("looker_id", "looker_secret")}
     access = ServerAccess("http://127.0.0.1:1", identity)
     made = KeycloakProvider(
-        access, INSTALLATION, {"key_stock": 0}, transport=httpx.MockTransport(server)
+        access, INSTALLATION, {}, keys=KeyPool(0), transport=httpx.MockTransport(server)
     )
     yield made
     made.close()

@@ -183,11 +183,19 @@ class Distribution(Protocol):
         """
         ...
 
-    def settle(self, home: Path, data: Path) -> None:
-        """Take out of `data`, after the first run (with `bootstrap`) ended, what speeds up starts.
+    def rehearsal(
+        self, home: Path, data: Path, ports: Mapping[str, int]
+    ) -> tuple[Sequence[str], Mapping[str, str]]:
+        """Return argv and environment of a run that, when it ends, leaves in `data` what speeds up
+        later ones; on loopback whatever the reach."""
+        ...
 
-        Called once, before `data` becomes the snapshot.
-        """
+    def rehearse(self, ports: Mapping[str, int], bootstrap: Secret) -> None:
+        """Do with the server of a `rehearsal` what others will have to do, and take long for."""
+        ...
+
+    def settle(self, home: Path, data: Path) -> None:
+        """Keep what a rehearsal that has ended left in `data`, which is removed afterwards."""
         ...
 
     def access(self, ports: Mapping[str, int], identity: Mapping[str, Secret]) -> ServerAccess:

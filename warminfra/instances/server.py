@@ -108,10 +108,20 @@ class ServerDirectory:
 
         Raises `Conflict` if a port or the data is taken, `StorageFull` if the disk is full.
         """
+        self._require_place(ports, LOOPBACK if bootstrap else self._distribution.address)
+        return self._run(*self._distribution.command(home, self.data, ports, bootstrap))
+
+    def rehearse(self, home: Path, ports: Mapping[str, int]) -> Launch:
+        """Start it for a rehearsal, else as `spawn`."""
+        self._require_place(ports, LOOPBACK)
+        return self._run(*self._distribution.rehearsal(home, self.data, ports))
+
+    def _require_place(self, ports: Mapping[str, int], address: str) -> None:
         private_dir(self.path)
         require_space(self.path)
-        require_free(ports, LOOPBACK if bootstrap else self._distribution.address)
-        argv, environment = self._distribution.command(home, self.data, ports, bootstrap)
+        require_free(ports, address)
+
+    def _run(self, argv: Sequence[str], environment: Mapping[str, str]) -> Launch:
         _empty(self.data / "tmp")
         incarnation = self._entropy.token(_INCARNATION_LENGTH)
         intent = Launch(incarnation, self._digest(argv, environment), None)
