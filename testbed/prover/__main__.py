@@ -21,6 +21,8 @@ from warminfra.core.errors import WarminfraError
 
 WARMINFRA = Path(sys.executable).with_name("warminfra")
 TOLD = Path("docs/perf/kill-table.md")
+RUNS = Path("docs/perf/prover-runs.json")
+"""What the table is made of, kept beside it: another machine goes on where this one stopped."""
 
 
 def main() -> int:
@@ -48,7 +50,7 @@ def _order() -> argparse.Namespace:
     parser.add_argument("--audits", type=int, default=20, help="audits of the unmutated system")
     parser.add_argument("--profile", default="standard", help="of the audits")
     parser.add_argument("--class", dest="lease_class", default="user")
-    parser.add_argument("--state", type=Path, default=Path(".soak-prover.json"))
+    parser.add_argument("--state", type=Path, default=RUNS)
     parser.add_argument("--fresh", action="store_true", help="begin anew")
     parser.add_argument("--write", type=Path, help=f"write the table there, such as {TOLD}")
     return parser.parse_args()

@@ -49,7 +49,7 @@ class State:
     def write(self) -> None:
         """Keep it, whole or as it was before."""
         told = {"code": self.code, "self_tests": self.self_tests, "audits": self.audits}
-        write_private(self.file, json.dumps(told))
+        write_private(self.file, json.dumps(told, indent=1))
 
 
 def code_digest() -> str:
