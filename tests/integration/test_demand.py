@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from testbed.installation import wait_until
 from warminfra.core.states import InstanceKind
-from warminfra.leasing.demand import LATEST, SOON, Demand
+from warminfra.leasing.demand import LATEST, SOON, Demand, Ticket
 from warminfra.leasing.settings import LONGEST_RUSH, TICKET_PATIENCE
 from warminfra.ledger import Ledger
 from warminfra.testing.clock import ManualClock
@@ -26,6 +26,18 @@ def clock() -> ManualClock:
 @pytest.fixture
 def demand(clock: ManualClock, ledger: Ledger) -> Demand:
     return Demand(clock, ledger.tickets)
+
+
+def claim(demand: Demand, kind: InstanceKind) -> Ticket:
+    """Take the first ticket, as a worker does that makes its tenant."""
+    ticket = demand.claim(kind, served=())
+    assert ticket is not None
+    return ticket
+
+
+def await_listener(ticket: Ticket) -> None:
+    """Wait until a question for it is held."""
+    wait_until(lambda: ticket.listening, 10.0, "somebody who listens", poll=0.001)
 
 
 def test_first_come_first_served(demand: Demand) -> None:
@@ -83,11 +95,12 @@ def test_whose_turn_it_is_hears_of_its_tenant_at_once(demand: Demand) -> None:
         demand.ask(key, "docs", DEDICATED)
     assert demand.listen("first", 0.01) == SOON, "nothing has come of it yet"
     assert demand.listen("second", 60) is None, "it is not next, and not held"
-    claimed = [demand.claim(DEDICATED, served=()) for _ in range(2)]
+    claimed = [claim(demand, DEDICATED) for _ in range(2)]
     with ThreadPoolExecutor() as pool:
         held = [pool.submit(demand.listen, key, 60) for key in ("first", "second")]
         for ticket in claimed:
-            assert ticket is not None
+            await_listener(ticket)
+        for ticket in claimed:
             demand.unclaim(ticket)
         assert [one.result(LATEST) for one in held] == [0, 0]
 
@@ -96,18 +109,18 @@ def test_a_tenant_made_before_anybody_listened_is_heard_of(demand: Demand) -> No
     """Between the question and the wait for its answer, nothing is missed; trouble is news too."""
     demand.ask("a", "docs", WARM)
     for trouble in ("", "the server is busy"):
-        ticket = demand.claim(WARM, served=()) or pytest.fail("nothing to claim")
-        demand.unclaim(ticket, trouble)
+        demand.unclaim(claim(demand, WARM), trouble)
         assert demand.listen("a", 60) == 0
 
 
 def test_a_withdrawn_request_hears_of_nothing(demand: Demand) -> None:
     """It is let go at once and told nothing; nor is who listens for it beside another."""
     demand.ask("a", "docs", WARM)
+    ticket = claim(demand, WARM)
     with ThreadPoolExecutor() as pool:
         held = pool.submit(demand.listen, "a", 60)
-        while demand.listen("a", 0) is not None:
-            time.sleep(0.001)
+        await_listener(ticket)
+        assert demand.listen("a", 60) is None
         demand.done("a")
         assert held.result(LATEST) is None
     assert demand.listen("a", 60) is None

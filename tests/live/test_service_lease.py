@@ -19,10 +19,13 @@ from testbed.browser import login, logout
 from testbed.installation import Installation, wait_until
 from testbed.relying_party import free_port, running
 from testbed.soak.judge import secrets_of
+from warminfra.client.client import RUN_SOCKET
+from warminfra.client.connection import Connection
 
 pytestmark = pytest.mark.live
 
 RECIPE = "lasuite-docs"
+WAITS = {"Prefer": "wait=60"}
 OTHER_RECIPE = '[sso]\nprovider = "keycloak"\n[[sso.users]]\nusername = "carol"\n'
 
 
@@ -99,14 +102,15 @@ def test_only_who_is_there_gets_what_is_made_for_it(warm: Installation, tmp_path
             (slow,) = [row for row in look.recipes() if row["name"] == "slow"]
             return int(slow["pool"]["ready"])
 
-        key, status = secrets.token_hex(16), b"202"
-        while status == b"202":  # A busy machine takes longer than an answer is held.
-            with closing(asked(warm, "slow", key)) as waiting:
-                answer = waiting.recv(65536)
-            status = answer.split(maxsplit=2)[1]
-        assert status == b"201", answer[:80]
-        give_back(warm, json.loads(answer.partition(b"\r\n\r\n")[2]))
-        waiting = asked(warm, "slow", secrets.token_hex(16))
+        with closing(Connection(warm.runtime_dir / RUN_SOCKET)) as staying:
+            wish = {"recipe": "slow", "key": secrets.token_hex(16)}
+            while True:  # A busy machine takes longer than an answer is held.
+                answer = staying.request("POST", "/v1/leases", wish, headers=WAITS, timeout=30.0)
+                if answer.status != 202:
+                    break
+        assert answer.status == 201, answer.text[:80]
+        give_back(warm, answer.body)
+        waiting = asked(warm, "slow")
         wait_until(lambda: look.status()["waiting"], 10.0, "a request that waits", poll=0.002)
         waiting.close()
         wait_until(ready, 30.0, "its tenant")
@@ -114,15 +118,15 @@ def test_only_who_is_there_gets_what_is_made_for_it(warm: Installation, tmp_path
     warm.run("unenroll", "slow", "--yes")
 
 
-def asked(warm: Installation, recipe: str, key: str) -> socket.socket:
-    """Ask for a lease, ready to wait; return the connection on which the answer comes."""
-    wish = json.dumps({"recipe": recipe, "key": key})
-    lines = ("POST /v1/leases HTTP/1.1", "Host: localhost", "Content-Type: application/json")
-    head = "\r\n".join((*lines, "Prefer: wait=60", f"Content-Length: {len(wish)}", "", ""))
+def asked(warm: Installation, recipe: str) -> socket.socket:
+    """Ask for a lease, ready to wait; return the connection on which the answer would come."""
+    wish = json.dumps({"recipe": recipe, "key": secrets.token_hex(16)})
+    told = {"Host": "localhost", "Content-Type": "application/json", **WAITS}
+    told["Content-Length"] = str(len(wish))
+    lines = ("POST /v1/leases HTTP/1.1", *(f"{name}: {value}" for name, value in told.items()))
     asking = socket.socket(socket.AF_UNIX)
-    asking.settimeout(30.0)
-    asking.connect(str(warm.runtime_dir / "run.sock"))
-    asking.sendall((head + wish).encode())
+    asking.connect(str(warm.runtime_dir / RUN_SOCKET))
+    asking.sendall(("\r\n".join((*lines, "", "")) + wish).encode())
     return asking
 
 

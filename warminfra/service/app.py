@@ -77,8 +77,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
         )
         begun = time.perf_counter()
         outcome = manager.acquire(wish)
-        patience = _WAIT.search(prefer)
-        if isinstance(outcome, Waiting) and patience:
+        if isinstance(outcome, Waiting) and (patience := _WAIT.search(prefer)):
             outcome = manager.await_turn(wish, outcome, float(patience[1]))
             if not outcome.retry_after and not from_thread.run(request.is_disconnected):
                 begun = time.perf_counter()
