@@ -217,14 +217,15 @@ class AdminConnection:
             ) from error
 
 
-def trusting(ca_file: Path | None, base_url: str = "https:") -> ssl.SSLContext | bool:
+def trusting(ca_file: Path | None, base_url: str = "") -> ssl.SSLContext | bool:
     """Return httpx's `verify`: that CA alone, or the system's store.
 
-    With a `base_url` without TLS it trusts nobody: to read the store takes 40 ms.
+    For a server known to be without TLS it trusts nobody: to read the store takes 40 ms.
     """
     if ca_file is not None:
         return ssl.create_default_context(cafile=ca_file)
-    return True if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    without = httpx.URL(base_url).scheme == "http"
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if without else True
 
 
 def is_loopback(base_url: str) -> bool:

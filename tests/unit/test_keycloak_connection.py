@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ import pytest
 
 from warminfra.core.errors import OutcomeUnknown, ProviderRefused, Unreachable
 from warminfra.core.secret import Secret
-from warminfra_keycloak.connection import AdminConnection
+from warminfra_keycloak.connection import AdminConnection, trusting
 
 SECRET = "qqqqwwwweeeerrrr"
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -162,3 +163,16 @@ def test_no_secret_is_in_an_error(status: int) -> None:
     with pytest.raises((ProviderRefused, OutcomeUnknown)) as caught:
         connect(handler).token()
     assert SECRET not in f"{caught.value} {caught.value!r}"
+
+
+@pytest.mark.parametrize("url", ["https://sso.test", "HTTPS://sso.test", ""])
+def test_a_server_with_tls_is_judged_by_the_systems_store(url: str) -> None:
+    """However its scheme is written, or if nothing is known of it."""
+    assert trusting(None, url) is True
+
+
+def test_a_server_without_tls_has_nothing_read_for_it() -> None:
+    """What it trusts is empty."""
+    nobody = trusting(None, "http://127.0.0.1:8080")
+    assert isinstance(nobody, ssl.SSLContext)
+    assert nobody.get_ca_certs() == []
