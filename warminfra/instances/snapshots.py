@@ -97,8 +97,7 @@ class Snapshots:
     def _make(self, path: Path, home: Path, progress: Progress) -> None:
         progress("pre-initialising (once, about half a minute)")
         for leftover in parts_of(path):
-            self._server(leftover).end(grace=0)
-            self._stage(leftover).end(grace=0)
+            self._end(leftover)
             shutil.rmtree(leftover)
         part = part_of(path)
         server = self._server(part)
@@ -125,8 +124,7 @@ class Snapshots:
             ) from failure
         finally:
             if part.exists():
-                server.end(grace=0)
-                self._stage(part).end(grace=0)
+                self._end(part)
                 shutil.rmtree(part, ignore_errors=True)
 
     def _rehearse(self, snapshot: Snapshot, home: Path) -> None:
@@ -140,6 +138,11 @@ class Snapshots:
         stage.end(RECORDING_GRACE)
         self._distribution.settle(home, stage.data)
         shutil.rmtree(stage.path)
+
+    def _end(self, part: Path) -> None:
+        """Kill whatever works in an unfinished snapshot."""
+        self._server(part).end(grace=0)
+        self._stage(part).end(grace=0)
 
     def _stage(self, path: Path) -> ServerDirectory:
         """Return where the snapshot in `path` is rehearsed; its memory is not limited."""
