@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 ADMIN = "admin.sock"
 RUN = "run.sock"
@@ -27,7 +27,7 @@ class Peer:
     uid: int
 
 
-class PeerProtocol(H11Protocol):
+class PeerProtocol(HttpToolsProtocol):
     """HTTP/1.1 over a Unix socket, with the peer's credentials."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
