@@ -153,7 +153,7 @@ class Scratch:
                 self._out[document["id"]] = document
                 self.lent.append(document)
                 return document
-            time.sleep(outcome.retry_after)
+            time.sleep(self.manager.await_turn(request, outcome, LEASE_PATIENCE).retry_after)
         raise NoCapacity("the scratch installation grants no lease")
 
     def _redirect(self, domain: str) -> str:
