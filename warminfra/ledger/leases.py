@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from warminfra.core.ids import InstanceId, TenantId, VerdictId
 from warminfra.core.models import Decision, Lease, OwnedStack, Recipe, SharingFacts, Tenant
@@ -103,7 +103,7 @@ class Leases:
             if moved.rowcount != 1:
                 return NotTaken(enrolled, decision)
             lease = new_lease(tenant.id, decision)
-            tx.execute(insert(leases).values(**rows.lease_values(lease)))
+            tx.execute(insert(leases), rows.lease_values(lease))
             if stack:
                 own_in(tx, lease.id, stack, now)
             return Taken(lease, tenant, enrolled)
@@ -241,26 +241,29 @@ class Leases:
         return {state: found.get(state, 0) for state in LeaseState}
 
 
+_LEASABLE = (
+    select(tenants)
+    .join(instances, instances.c.id == tenants.c.instance)
+    .where(
+        tenants.c.state == TenantState.READY,
+        tenants.c.template_hash == bindparam("template"),
+        tenants.c.reserved_for.in_(bindparam("reserved", expanding=True)),
+        instances.c.state == InstanceState.READY,
+        instances.c.kind == bindparam("kind"),
+    )
+    .order_by(tenants.c.reserved_for.desc(), tenants.c.changed_at)
+    .limit(1)
+    .offset(bindparam("skip"))
+)
+"""In the order of an index, so that it costs the same from a pool of ten and of hundreds."""
+
+
 def _pick(
     tx: Connection, recipe: Recipe, kind: InstanceKind, key_hash: str, ahead: Collection[str]
 ) -> Tenant | None:
-    """Choose the tenant to lease: ours if one was made for us, else the oldest that is free.
-
-    In the order of an index, so that it costs the same from a pool of ten and of hundreds.
-    """
-    query = (
-        select(tenants)
-        .join(instances, instances.c.id == tenants.c.instance)
-        .where(
-            tenants.c.state == TenantState.READY,
-            tenants.c.template_hash == recipe.template_hash,
-            tenants.c.reserved_for.in_(("", key_hash)),
-            instances.c.state == InstanceState.READY,
-            instances.c.kind == kind,
-        )
-        .order_by(tenants.c.reserved_for.desc(), tenants.c.changed_at)
-    )
-    found = tx.execute(query.limit(1)).mappings().first()
+    """Choose the tenant to lease: ours if one was made for us, else the oldest that is free."""
+    of = {"template": recipe.template_hash, "reserved": ("", key_hash), "kind": kind}
+    found = tx.execute(_LEASABLE, {**of, "skip": 0}).mappings().first()
     if found is None:
         return None
     if ahead and not found["reserved_for"]:
@@ -269,5 +272,5 @@ def _pick(
         )
         before = len(ahead) - int(tx.execute(served).scalar_one())
         if before > 0:
-            found = tx.execute(query.limit(1).offset(before)).mappings().first()
+            found = tx.execute(_LEASABLE, {**of, "skip": before}).mappings().first()
     return rows.tenant(found) if found else None
