@@ -33,6 +33,33 @@ from warminfra.ledger.tenants import UNLEASED, retire_in
 Decide = Callable[[SharingFacts, Recipe], Decision]
 NewLease = Callable[[TenantId, Decision], Lease]
 
+# Built once: to put these together took as long as the rest of a lease.
+_BY_KEY = select(leases).where(leases.c.key_hash == bindparam("key"))
+_RECIPE = select(recipes).where(recipes.c.name == bindparam("recipe"))
+_LEASE = (
+    update(tenants)
+    .where(
+        tenants.c.id == bindparam("tenant"),
+        tenants.c.state.in_(sources(TENANT_MOVES, TenantState.LEASED)),
+    )
+    .values(state=TenantState.LEASED, changed_at=bindparam("now"), reserved_for="")
+)
+_LEASABLE = (
+    select(tenants)
+    .join(instances, instances.c.id == tenants.c.instance)
+    .where(
+        tenants.c.state == TenantState.READY,
+        tenants.c.template_hash == bindparam("template"),
+        tenants.c.reserved_for.in_(bindparam("reserved", expanding=True)),
+        instances.c.state == InstanceState.READY,
+        instances.c.kind == bindparam("kind"),
+    )
+    .order_by(tenants.c.reserved_for.desc(), tenants.c.changed_at)
+    .limit(1)
+    .offset(bindparam("skip"))
+)
+"""In the order of an index, so that it costs the same from a pool of ten and of hundreds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -84,7 +111,7 @@ class Leases:
         with self._db.write() as tx:
             if stack and (other := standing(tx, stack)):
                 return StackTaken(other)
-            row = tx.execute(select(recipes).where(recipes.c.name == recipe)).mappings().first()
+            row = tx.execute(_RECIPE, {"recipe": recipe}).mappings().first()
             if row is None:
                 return NotTaken(None, None)
             enrolled = rows.recipe(row)
@@ -92,15 +119,7 @@ class Leases:
             tenant = _pick(tx, enrolled, decision.kind, key_hash, ahead)
             if tenant is None:
                 return NotTaken(enrolled, decision)
-            moved = tx.execute(
-                update(tenants)
-                .where(
-                    tenants.c.id == tenant.id,
-                    tenants.c.state.in_(sources(TENANT_MOVES, TenantState.LEASED)),
-                )
-                .values(state=TenantState.LEASED, changed_at=now, reserved_for="")
-            )
-            if moved.rowcount != 1:
+            if tx.execute(_LEASE, {"tenant": tenant.id, "now": now}).rowcount != 1:
                 return NotTaken(enrolled, decision)
             lease = new_lease(tenant.id, decision)
             tx.execute(insert(leases), rows.lease_values(lease))
@@ -200,8 +219,7 @@ class Leases:
 
     def by_key(self, key_hash: str) -> Lease | None:
         with self._db.read() as tx:
-            query = select(leases).where(leases.c.key_hash == key_hash)
-            row = tx.execute(query).mappings().first()
+            row = tx.execute(_BY_KEY, {"key": key_hash}).mappings().first()
         return rows.lease(row) if row else None
 
     def active(self, instance: InstanceId | None = None) -> list[Lease]:
@@ -239,23 +257,6 @@ class Leases:
         with self._db.read() as tx:
             found = {LeaseState(state): count for state, count in tx.execute(query)}
         return {state: found.get(state, 0) for state in LeaseState}
-
-
-_LEASABLE = (
-    select(tenants)
-    .join(instances, instances.c.id == tenants.c.instance)
-    .where(
-        tenants.c.state == TenantState.READY,
-        tenants.c.template_hash == bindparam("template"),
-        tenants.c.reserved_for.in_(bindparam("reserved", expanding=True)),
-        instances.c.state == InstanceState.READY,
-        instances.c.kind == bindparam("kind"),
-    )
-    .order_by(tenants.c.reserved_for.desc(), tenants.c.changed_at)
-    .limit(1)
-    .offset(bindparam("skip"))
-)
-"""In the order of an index, so that it costs the same from a pool of ten and of hundreds."""
 
 
 def _pick(

@@ -14,16 +14,16 @@ from warminfra.ledger.database import Database
 from warminfra.ledger.tables import verdicts, words
 
 
+# Built once: each lease reads them.
+_VERDICTS = select(verdicts).order_by(verdicts.c.created_at)
+_WORDS = select(words).order_by(words.c.id)
+
+
 def read_facts(tx: Connection) -> SharingFacts:
     """Read all that decides the mode, inside the caller's transaction."""
     return SharingFacts(
-        verdicts=tuple(
-            rows.verdict(row)
-            for row in tx.execute(select(verdicts).order_by(verdicts.c.created_at)).mappings()
-        ),
-        words=tuple(
-            rows.word(row) for row in tx.execute(select(words).order_by(words.c.id)).mappings()
-        ),
+        verdicts=tuple(rows.verdict(row) for row in tx.execute(_VERDICTS).mappings()),
+        words=tuple(rows.word(row) for row in tx.execute(_WORDS).mappings()),
     )
 
 
