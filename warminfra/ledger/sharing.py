@@ -13,7 +13,6 @@ from warminfra.ledger import rows
 from warminfra.ledger.database import Database
 from warminfra.ledger.tables import verdicts, words
 
-
 # Built once: each lease reads them.
 _VERDICTS = select(verdicts).order_by(verdicts.c.created_at)
 _WORDS = select(words).order_by(words.c.id)
