@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 import stat
@@ -21,6 +22,7 @@ from testbed.relying_party import free_port, running
 from testbed.soak.judge import secrets_of
 from warminfra.client.client import RUN_SOCKET
 from warminfra.client.connection import Connection
+from warminfra.leasing.settings import LeasingSettings
 
 pytestmark = pytest.mark.live
 
@@ -45,6 +47,19 @@ def give_back(warm: Installation, document: dict[str, Any]) -> None:
     warm.run("release", "--wait", document["id"], env=handle(document))
 
 
+def remembered(warm: Installation) -> int:
+    """Return how many revisions the server's cache of realms holds, those of dead ones included."""
+    (ports,) = (warm.state_dir / "instances").glob("*/ports.json")
+    management = json.loads(ports.read_text())["management"]
+    told = httpx.get(f"http://127.0.0.1:{management}/metrics").text
+    (count,) = re.findall(
+        r'^vendor_statistics_approximate_entries_in_memory\{cache="realmRevisions",.*\} (.*)$',
+        told,
+        re.MULTILINE,
+    )
+    return int(float(count))
+
+
 def test_a_person_logs_in_and_the_end_is_proven(warm: Installation) -> None:
     """A login through a real relying party works while the lease lives, and no longer."""
     port = free_port()
@@ -61,6 +76,32 @@ def test_a_person_logs_in_and_the_end_is_proven(warm: Installation) -> None:
     assert httpx.get(document["endpoints"]["discovery"]).status_code == 404
     wait_until(lambda: warm.tenants()["creating"] == 0, 30.0, "the refill")
     assert warm.lies() == []
+
+
+def test_the_server_has_room_for_what_it_remembers_of_the_dead(warm: Installation) -> None:
+    """What its cache keeps of tenants that are gone fits for as many as an instance may make.
+
+    It is counted over whole lives: refilled, leased with a domain, logged in through, taken down.
+    """
+    lives, before = 3, remembered(warm)
+    for _ in range(lives):
+        port = free_port()
+        document = take(warm, "--domain", f"127.0.0.1:{port}")
+        with (
+            running({**os.environ, **document["env"]}, port=port) as app,
+            login(app.url, "alice", document["users"][0]["password"]) as session,
+        ):
+            logout(session)
+        give_back(warm, document)
+    wait_until(lambda: warm.tenants()["creating"] == 0, 30.0, "the refill")
+    each = (remembered(warm) - before) / lives
+    (server,) = warm.keycloak_pids()
+    (room,) = [
+        2 * int(option.partition("=")[2])
+        for option in psutil.Process(server).cmdline()
+        if option.startswith("--cache-embedded-realms-max-count=")
+    ]
+    assert 0 < each * LeasingSettings().replace_after <= room
 
 
 def test_every_lease_says_that_sharing_is_unproven(warm: Installation) -> None:
