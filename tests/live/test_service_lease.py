@@ -8,7 +8,8 @@ import re
 import secrets
 import socket
 import stat
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from testbed.browser import login, logout
+from testbed.browser import Session, login, logout
 from testbed.installation import Installation, wait_until
 from testbed.relying_party import free_port, running
 from testbed.soak.judge import secrets_of
@@ -47,6 +48,16 @@ def give_back(warm: Installation, document: dict[str, Any]) -> None:
     warm.run("release", "--wait", document["id"], env=handle(document))
 
 
+@contextmanager
+def logged_in(document: dict[str, Any], port: int) -> Iterator[Session]:
+    """Start the stand-in app on the port of the lease's domain, with alice logged in."""
+    with (
+        running({**os.environ, **document["env"]}, port=port) as app,
+        login(app.url, "alice", document["users"][0]["password"]) as session,
+    ):
+        yield session
+
+
 def remembered(warm: Installation) -> int:
     """Return how many revisions the server's cache of realms holds, those of dead ones included."""
     (ports,) = (warm.state_dir / "instances").glob("*/ports.json")
@@ -64,12 +75,8 @@ def test_a_person_logs_in_and_the_end_is_proven(warm: Installation) -> None:
     """A login through a real relying party works while the lease lives, and no longer."""
     port = free_port()
     document = take(warm, "--domain", f"127.0.0.1:{port}")
-    alice = document["users"][0]
-    with (
-        running({**os.environ, **document["env"]}, port=port) as app,
-        login(app.url, "alice", alice["password"]) as session,
-    ):
-        assert session.email == alice["email"]
+    with logged_in(document, port) as session:
+        assert session.email == document["users"][0]["email"]
         assert session.name == "Alice Moreau"
         logout(session)
     give_back(warm, document)
@@ -87,10 +94,7 @@ def test_the_server_has_room_for_what_it_remembers_of_the_dead(warm: Installatio
     for _ in range(lives):
         port = free_port()
         document = take(warm, "--domain", f"127.0.0.1:{port}")
-        with (
-            running({**os.environ, **document["env"]}, port=port) as app,
-            login(app.url, "alice", document["users"][0]["password"]) as session,
-        ):
+        with logged_in(document, port) as session:
             logout(session)
         give_back(warm, document)
     wait_until(lambda: warm.tenants()["creating"] == 0, 30.0, "the refill")
