@@ -34,7 +34,10 @@ def note(state_dir: Path, entry: Entry) -> None:
 
 
 def of(state_dir: Path, fingerprint: str, lease_class: str) -> list[Entry]:
-    """Return the audits of that fingerprint and class, oldest first, each as it last was."""
+    """Return the audits of that fingerprint and class, oldest first, each as it last was.
+
+    `created_at` is when it began.
+    """
     try:
         lines = (state_dir / FILE).read_text().splitlines()
     except OSError:
@@ -46,7 +49,8 @@ def of(state_dir: Path, fingerprint: str, lease_class: str) -> list[Entry]:
         except ValueError:
             continue  # cut off by a crash in the middle of a line
         if (entry["fingerprint"], entry["lease_class"]) == (fingerprint, lease_class):
-            found[entry["id"]] = entry
+            begun = found.get(entry["id"], entry)["created_at"]
+            found[entry["id"]] = entry | {"created_at": begun}
     return list(found.values())
 
 

@@ -45,29 +45,31 @@ def test_time_is_told_by_kind_of_step() -> None:
     assert list(figures.spent(events).items()) == [("lease", 1.5), ("try", 1.0)]
 
 
-def entry(name: str, outcome: str, fingerprint: str = "f", **more: list[str]) -> history.Entry:
+def entry(
+    name: str, outcome: str, fingerprint: str = "f", at: str = "00:00", **more: list[str]
+) -> history.Entry:
     return {
-        "id": name, "created_at": "2026-01-01T00:00:00Z", "fingerprint": fingerprint,
+        "id": name, "created_at": f"2026-01-01T{at}:00Z", "fingerprint": fingerprint,
         "lease_class": "user", "profile": "smoke", "outcome": outcome, "findings": [],
         "confirmed": [], **more,
     }  # fmt: skip
 
 
 def test_an_audit_that_was_begun_is_listed_whatever_became_of_it(tmp_path: Path) -> None:
-    """A killed audit stays unfinished; another fingerprint's are not listed."""
+    """A killed audit stays unfinished; each is told by its begin; no other fingerprint's is."""
     for line in (
         entry("v1", history.UNFINISHED),
         entry("v2", history.UNFINISHED),
-        entry("v2", "inconclusive", findings=["X1:a"]),
+        entry("v2", "inconclusive", at="00:04", findings=["X1:a"]),
         entry("v3", "approve", fingerprint="other"),
     ):
         history.note(tmp_path, line)
     with (tmp_path / history.FILE).open("a") as out:
         out.write('{"id": "v4", "outc')
     found = history.of(tmp_path, "f", "user")
-    assert [(one["id"], one["outcome"]) for one in found] == [
-        ("v1", "unfinished"),
-        ("v2", "inconclusive"),
+    assert [(one["id"], one["outcome"], one["created_at"]) for one in found] == [
+        ("v1", "unfinished", "2026-01-01T00:00:00Z"),
+        ("v2", "inconclusive", "2026-01-01T00:00:00Z"),
     ]
     assert history.false_alarms(found) == 1
     assert (tmp_path / history.FILE).stat().st_mode & 0o777 == 0o600
