@@ -195,12 +195,19 @@ class Installation:
         for pid in self.keycloak_pids():
             _kill(pid)
 
+    def ports(self) -> dict[InstanceId, dict[str, int]]:
+        """Return the ports of the instances, by what each is for."""
+        return {
+            InstanceId(file.parent.name): json.loads(file.read_text())
+            for file in (self.state_dir / "instances").glob("*/ports.json")
+        }
+
     def access(self) -> dict[InstanceId, ServerAccess]:
         """Return how the service reaches its instances: its least-privileged identities."""
-        found = {}
+        found, ports = {}, self.ports()
         for identity in (self.state_dir / "instances").glob("*/data/identity.json"):
             instance = InstanceId(identity.parent.parent.name)
-            port = json.loads((identity.parent.parent / "ports.json").read_text())["http"]
+            port = ports[instance]["http"]
             secrets = json.loads(identity.read_text())
             found[instance] = ServerAccess(
                 f"http://127.0.0.1:{port}", {name: Secret(text) for name, text in secrets.items()}

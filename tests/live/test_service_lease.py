@@ -60,9 +60,8 @@ def logged_in(document: dict[str, Any], port: int) -> Iterator[Session]:
 
 def remembered(warm: Installation) -> int:
     """Return how many revisions the server's cache of realms holds, those of dead ones included."""
-    (ports,) = (warm.state_dir / "instances").glob("*/ports.json")
-    management = json.loads(ports.read_text())["management"]
-    told = httpx.get(f"http://127.0.0.1:{management}/metrics").text
+    (ports,) = warm.ports().values()
+    told = httpx.get(f"http://127.0.0.1:{ports['management']}/metrics").text
     (count,) = re.findall(
         r'^vendor_statistics_approximate_entries_in_memory\{cache="realmRevisions",.*\} (.*)$',
         told,
