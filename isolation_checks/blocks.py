@@ -92,6 +92,7 @@ class Block:
             if self.killed:
                 middle = len(drawn) // 2
                 self._part(drawn[:middle])
+                self._shared.watch()
                 self.server.kill_provider()
                 self._museum = [(party, AFTER_RESTART) for party, _ in self._museum]
                 self._shared.look_again()
@@ -114,8 +115,6 @@ class Block:
             return run_life(world, draw.number, draw.seed, draw.strikes)
         finally:
             self.server.wire.calm()
-            if draw.strikes:
-                world.look_again()
 
     def _batch(self, drawn: Sequence[Draw]) -> None:
         stage = self._stage()

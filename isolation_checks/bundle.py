@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from isolation_checks.history import Entry
 from isolation_checks.reports.junit import junit
 from isolation_checks.reports.markdown import report
 from isolation_checks.verdict import Outcome
-from warminfra.core.errors import NotFound, StorageFull
+from warminfra.core.errors import NotFound, StorageFull, Usage
 
 SUMS = "SHA256SUMS"
 
@@ -44,7 +45,7 @@ def write(
     files = {
         "verdict.json": json.dumps(verdict, indent=1, ensure_ascii=False) + "\n",
         "report.md": report(head, events, outcome, accepted, history),
-        "junit.xml": junit(events),
+        "junit.xml": junit(events, outcome),
         "trace.ndjson": trace,
         "inventory.json": json.dumps(inventory, indent=1) + "\n",
         **(examples or {}),
@@ -52,7 +53,7 @@ def write(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (folder / name).write_text(text)
+            (folder / name).write_text(text, encoding="utf-8")
         sums = [f"{_digest(folder / name)}  {name}\n" for name in files]
         (folder / SUMS).write_text("".join(sums))
     except OSError as error:
@@ -60,6 +61,15 @@ def write(
             f"cannot write the evidence to {folder}: {error.strerror}",
             hint="free space, or give another folder with --report",
         ) from None
+
+
+def require_new(folder: Path | None) -> None:
+    """Raise `Usage` if something lies there: evidence is one audit's, and stays as it is."""
+    with suppress(OSError):  # what is no folder yet
+        if folder and any(folder.iterdir()):
+            raise Usage(
+                f"{folder} is not empty", hint="give each audit a --report folder of its own"
+            )
 
 
 def verify(folder: Path) -> list[str]:

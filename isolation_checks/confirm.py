@@ -40,10 +40,11 @@ def confirm(
     *,
     seed: int = 0,
     effort: int = 1,
+    cycles: int = 3,
 ) -> list[Counterexample]:
     """Show on a virgin server what can be shown again; the others are not in the list.
 
-    A check that draws draws the same again: `seed` and `effort` are those of the audit.
+    A check that draws draws the same again: `seed`, `effort` and `cycles` are the audit's.
     """
     shown = []
     by_name = {finding.name: finding for finding in found}
@@ -52,21 +53,30 @@ def confirm(
         ours = [one for one in found if one.check == check.name]
         if not ours:
             continue
-        again = _by_check(World(server, lambda _: None, seed=seed, effort=effort), check, trouble)
+        world = World(
+            server, lambda _: None, seed=seed, effort=effort, check=check.name, cycles=cycles
+        )
+        again = _by_check(world, check, trouble)
         for finding in ours:
             if finding.name in again:
-                shown.append(_example(finding, again[finding.name]))
+                shown.append(_example(server, finding, again[finding.name]))
                 left.pop(finding.name, None)
     for finding in left.values():
         if finding.steps:
-            example = _by_steps(server, finding, trouble)
+            example = _by_steps(server, finding, trouble, RUNS)
             if example:
                 shown.append(example)
     return shown
 
 
-def _example(finding: Finding, again: Finding) -> Counterexample:
-    return Counterexample(finding, finding.steps, again.trace)
+def _example(server: Scratch, finding: Finding, again: Finding) -> Counterexample:
+    """Tell it in the steps that the check gave, if they show it; else by the check."""
+    by_steps = _by_steps(server, finding, _silent, 1) if finding.steps else None
+    return by_steps or Counterexample(finding, (), again.trace)
+
+
+def _silent(_where: str, _error: Exception) -> None:
+    """The check has shown it already."""
 
 
 def _by_check(world: World, check: Check, trouble: Trouble) -> dict[str, Finding]:
@@ -77,13 +87,15 @@ def _by_check(world: World, check: Check, trouble: Trouble) -> dict[str, Finding
     return {finding.name: finding for finding in world.found}
 
 
-def _by_steps(server: Scratch, finding: Finding, trouble: Trouble) -> Counterexample | None:
+def _by_steps(
+    server: Scratch, finding: Finding, trouble: Trouble, runs: int
+) -> Counterexample | None:
     seen: dict[Steps, tuple[str, ...]] = {}
 
     def shows(steps: Steps) -> bool:
         world = World(server, lambda _: None)
         try:
-            run_steps(world, steps)
+            run_steps(world, steps, finding.witness)
         except Illegal:
             return False  # something was cut out that the rest stands on
         except Exception as error:  # noqa: BLE001 - then this is not what shows it
@@ -93,5 +105,5 @@ def _by_steps(server: Scratch, finding: Finding, trouble: Trouble) -> Counterexa
             seen[steps] = again[0]
         return bool(again)
 
-    steps = minimised(finding.steps, shows, RUNS)
+    steps = minimised(finding.steps, shows, runs)
     return Counterexample(finding, steps, seen[steps]) if steps is not None else None

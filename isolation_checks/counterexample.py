@@ -14,17 +14,27 @@ from typing import Any, cast
 
 from isolation_checks.checks.base import Check
 from isolation_checks.confirm import Counterexample
+from isolation_checks.hunt import told
 from isolation_checks.scratch import Scratch, scratch
 from isolation_checks.stage import run_steps
 from isolation_checks.steps import from_json, to_json
 from isolation_checks.world import World
 from warminfra.core.audit import AuditPackage
-from warminfra.core.errors import NotFound, Usage, WarminfraError
+from warminfra.core.errors import NotFound, Usage
 
 SCHEMA = "warminfra.counterexample/v1"
-_OF_THE_VERDICT = ("id", "fingerprint", "fingerprint_parts", "lease_class", "seed", "effort")
-CROSSES, SHUT, UNKNOWN = 1, 0, 3
-"""Exit codes of a replay: it crosses again, it does not, it could not be tried."""
+_OF_THE_VERDICT = (
+    "id",
+    "fingerprint",
+    "fingerprint_parts",
+    "lease_class",
+    "seed",
+    "effort",
+    "cycles",
+)
+CROSSES, SHUT, UNKNOWN = 10, 0, 3
+"""Exit codes of a replay: it crosses again, it does not, it could not be tried. Python's own for
+what goes wrong, 1 and 2, are none of them."""
 
 _SCRIPT = '''#!/usr/bin/env python3
 """Shows {name}
@@ -89,11 +99,10 @@ def replay(
     server: Scratch, document: Mapping[str, Any], checks: Iterable[Check]
 ) -> tuple[str, ...] | None:
     """Do it on a fresh server; return what gives the crossing away, None if nothing crosses."""
-    world = World(
-        server, lambda _: None, seed=document.get("seed", 0), effort=document.get("effort", 1)
-    )
+    drawn = {name: document[name] for name in ("seed", "effort", "cycles") if name in document}
+    world = World(server, lambda _: None, check=document["check"], **drawn)
     if document["steps"]:
-        run_steps(world, from_json(document["steps"]))
+        run_steps(world, from_json(document["steps"]), document["witness"])
     else:
         for check in checks:
             if check.name == document["check"]:
@@ -109,8 +118,8 @@ def main(file: Path) -> None:
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr)  # noqa: E731
     try:
         sys.exit(_main(file, given.recipe, say))
-    except WarminfraError as error:
-        say(f"it could not be tried: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever it is, nothing was shown
+        say(f"it could not be tried: {told(error)}")
         sys.exit(UNKNOWN)
 
 

@@ -145,7 +145,7 @@ class Audit:
             if self.profile.blocks:
                 self._blocks()
             found = [event for event in self.events if isinstance(event, Finding)]
-            if any(finding.name not in self.accepted for finding in found):
+            if found:
                 self._confirm(found)
         except (WarminfraError, OSError) as error:
             self._emit(Trouble("scratch installation", getattr(error, "message", str(error))))
@@ -190,7 +190,12 @@ class Audit:
         self._phase(f"check: {check.name}")
         profile = self.profile
         world = World(
-            server, self._emit, seed=self.seed, effort=profile.effort, cycles=profile.cycles
+            server,
+            self._emit,
+            seed=self.seed,
+            effort=profile.effort,
+            check=check.name,
+            cycles=profile.cycles,
         )
         began = time.monotonic()
         whole = self._carried(f"check {check.name}", _whole, check, world)
@@ -252,6 +257,7 @@ class Audit:
                 self._trouble,
                 seed=self.seed,
                 effort=self.profile.effort,
+                cycles=self.profile.cycles,
             )
 
     def _carried(

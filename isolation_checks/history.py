@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def of(state_dir: Path, fingerprint: str, lease_class: str) -> list[Entry]:
             begun = found.get(entry["id"], entry)["created_at"]
             found[entry["id"]] = entry | {"created_at": begun}
     return list(found.values())
+
+
+def finished(entries: Sequence[Entry]) -> list[Entry]:
+    """Return those that came to an end."""
+    return [entry for entry in entries if entry["outcome"] != UNFINISHED]
 
 
 def false_alarms(entries: list[Entry]) -> int:

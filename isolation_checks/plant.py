@@ -92,10 +92,10 @@ class Switch:
 
 
 class UnderWay:
-    """A real provider that notes when two calls which make or destroy were under way at once."""
+    """A real provider that notes calls which make or destroy, and when two were under way."""
 
-    def __init__(self, real: Provider, overlaps: list[str]) -> None:
-        self._real, self._overlaps = real, overlaps
+    def __init__(self, real: Provider, met: list[str], overlaps: list[str]) -> None:
+        self._real, self._met, self._overlaps = real, met, overlaps
         self._now: list[str] = []
         self._lock = threading.Lock()
 
@@ -106,6 +106,7 @@ class UnderWay:
     def _noted(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any) -> Any:
             with self._lock:
+                self._met.append(name)
                 if self._now:
                     self._overlaps.append(f"{name} during {self._now[-1]}")
                 self._now.append(name)

@@ -96,7 +96,8 @@ def _control(stage: Stage, chance: random.Random) -> None:
 
 
 def _turns(stage: Stage, chance: random.Random, turns: Sequence[str]) -> None:
-    """Take the turns; B must be unchanged by each run of them in which nothing was killed."""
+    """Take the turns; by each run of them in which nothing was killed B and the bystander must be
+    unchanged."""
     surface = stage.world.scratch.surface
     before = surface.digest(stage.parties["B"].lease)
     for turn in turns:
@@ -108,6 +109,7 @@ def _turns(stage: Stage, chance: random.Random, turns: Sequence[str]) -> None:
             _unchanged(stage, before)
             stage.do(Step(turn))
             before = surface.digest(stage.parties["B"].lease)
+            stage.world.look_again()
     _unchanged(stage, before)
 
 
@@ -117,6 +119,8 @@ def _unchanged(stage: Stage, before: str) -> None:
         detail = "what is inside B changed during a program of A"
         told = tuple(map(str, stage.steps))
         stage.world.report(Finding("X1", "program", "B changed", detail, told, tuple(stage.steps)))
+    if stage.world.watch(stage.steps):
+        stage.crossed = True
 
 
 def draw_try(stage: Stage, chance: random.Random, surface: AuditSurface) -> Step:

@@ -24,7 +24,7 @@ import structlog
 from isolation_checks.plant import Plant, ReaperClock, Switch
 from isolation_checks.remains import removed_at_the_end
 from isolation_checks.wire import ScratchPackage, Wire
-from warminfra.config.settings import Reach, Settings, section_mapping
+from warminfra.config.settings import Hold, Leases, Reach, Settings, section_mapping
 from warminfra.core.audit import AuditPackage, AuditSurface, Row
 from warminfra.core.clock import SystemClock
 from warminfra.core.errors import NoCapacity, Unreachable, Usage
@@ -284,7 +284,10 @@ def scratch(
         sharing=replace(settings.sharing, policy="unproven"),
         keycloak=replace(settings.keycloak, http_port=0, management_port=0),
         reach=_own_reach(settings.reach),
-        instances=replace(settings.instances, replace_after=sys.maxsize),
+        instances=replace(settings.instances, replace_after=sys.maxsize, warm=1),
+        # What is audited is the machine, not how much of it the node allows.
+        leases=Leases(),
+        hold=Hold(),
     )
 
     between = ScratchPackage(package, plant, wire)

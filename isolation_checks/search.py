@@ -67,9 +67,13 @@ def search(
         print_blob=False,
         report_multiple_bugs=False,
     )
-    with tempfile.TemporaryDirectory() as home, suppress(Crossed, Enough):
+    with tempfile.TemporaryDirectory() as home, suppress(Enough):
         set_hypothesis_home_dir(home)  # else it keeps files where it is called
-        run_state_machine_as_test(seeded(seed)(Machine), settings=limits)
+        try:
+            run_state_machine_as_test(seeded(seed)(Machine), settings=limits)
+        except Exception:
+            if not smallest:
+                raise
     return min(smallest, key=lambda found: len(found.steps), default=None)
 
 

@@ -64,7 +64,11 @@ def http_sink() -> Iterator[Sink]:
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            head = b"".join(iter(self.rfile.readline, b"\r\n"))
+            head = b""
+            for line in self.rfile:
+                if line == b"\r\n":
+                    break
+                head += line
             length = 0
             for line in head.lower().splitlines():
                 if line.startswith(b"content-length:"):

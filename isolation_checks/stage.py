@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from isolation_checks import nemesis
@@ -29,7 +29,7 @@ from isolation_checks.steps import (
     USE,
     Step,
 )
-from isolation_checks.world import Party, World, witness
+from isolation_checks.world import BYSTANDER_CHANGED, Party, World, witness
 from warminfra.core.audit import Cell, Credential, Reply
 from warminfra.core.errors import Unreachable
 from warminfra.core.models import JsonObject
@@ -188,12 +188,30 @@ def _of_kind(credentials: Sequence[Credential], kind: str) -> Credential:
     raise Illegal(f"no {kind} was minted")
 
 
-def run_steps(world: World, steps: Sequence[Step]) -> Mapping[str, bool]:
-    """Run a whole trace and give everything back; return for each finding's name that it came."""
+def run_steps(world: World, steps: Sequence[Step], wanted: str = "") -> None:
+    """Run a whole trace and give everything back; the world has what it found.
+
+    A step may change its own lease alone, unless it strikes the installation. Where what is
+    `wanted` happens to a bystander, there is one from the start.
+    """
     stage = Stage(world)
+    surface = world.scratch.surface
+    if wanted == BYSTANDER_CHANGED:
+        world.bystander()
+    inside: dict[str, str] = {}
     try:
         for step in steps:
             stage.do(step)
+            now = {name: surface.digest(stage.parties[name].lease) for name in stage.alive()}
+            if step.do in STRIKES:
+                world.look_again()
+            else:
+                for name in now.keys() & inside.keys() - {step.who}:
+                    if now[name] != inside[name]:
+                        detail = f"what is inside {name} changed by a step of {step.who}"
+                        world.report(Finding("X1", "program", f"{name} changed", detail))
+                world.watch()
+            inside = now
     finally:
         stage.end()
-    return {finding.name: True for finding in world.found}
+        world.end()

@@ -32,8 +32,10 @@ class Wire:
         self.at_the_end = ExitStack()
         """Closes the connections of every provider that was made."""
         self.died = threading.Event()
+        self.met: list[str] = []
+        """Calls that made or destroyed, as the server met them."""
         self.overlaps: list[str] = []
-        """Calls that made or destroyed while another did, as the server met them."""
+        """Those that came while another was under way."""
         self._lose = self._die = False
 
     def lose_the_next(self) -> None:
@@ -99,7 +101,7 @@ class ScratchPackage:
         close = getattr(real, "close", None)
         if close is not None:
             self._wire.at_the_end.callback(close)
-        noted: Any = UnderWay(real, self._wire.overlaps)
+        noted: Any = UnderWay(real, self._wire.met, self._wire.overlaps)
         switch: Any = Switch(noted, lambda one: self._plant.mutate(one), self._plant, self._wire)
         return cast(Provider, switch)
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 from isolation_checks.events import Event, Finding, Noted, Tried
 from isolation_checks.scratch import Scratch
+from isolation_checks.steps import Step
 from warminfra.core.audit import Cell, Credential, Reply
 from warminfra.core.models import JsonObject
 
 Emit = Callable[[Event], None]
 
 
+BYSTANDER_CHANGED = "a bystander changed"
 _FORBIDDEN = 403
 _SHOWN = 300
 """Characters of an answer that go into the evidence."""
@@ -45,6 +47,8 @@ class World:
     """Of what a check draws."""
     effort: int = 1
     """How much a check that draws does."""
+    check: str = "program"
+    """Who works with it: a check by its name, or a program."""
     when: str = "alive"
     """How the credentials' lease is: alive, released, after restart."""
     cycles: int = 3
@@ -84,8 +88,9 @@ class World:
         """Try it elsewhere; return what gives it away, nothing if it is worth nothing there.
 
         It is worth nothing if it is answered like a forged one; or if it is denied (403) in the
-        same words as at a bystander, so that the answer tells nothing of the target; or, at the
-        server itself, if the answer tells of no tenant but its own, and nothing of the host.
+        same words as at a bystander, so that the answer tells nothing of the target; or, if it
+        reads from the server itself, if the answer tells of no tenant but its own, and nothing of
+        the host.
         """
         surface = self.scratch.surface
         answer = surface.attempt(cell, credential, target)
@@ -111,7 +116,7 @@ class World:
             neutral = None if cell.server_wide else self.bystander()
             alike = self.scratch.surface.attempt(cell, credential, neutral)
             return "denied" if answer == alike else "crossed"
-        if cell.server_wide:
+        if cell.server_wide and cell.verb == "GET":
             return "own" if answer.mentions else "common"
         return "crossed"
 
@@ -127,15 +132,24 @@ class World:
         if self.still.lease is not None:
             self.still.state = self.scratch.surface.digest(self.still.lease)
 
+    def watch(self, steps: Sequence[Step] = ()) -> bool:
+        """Report if something has happened to the bystander since the last look; `steps` did it."""
+        if self.still.lease is None:
+            return False
+        before, self.still.state = self.still.state, self.scratch.surface.digest(self.still.lease)
+        if before == self.still.state:
+            return False
+        detail = "what is inside a lease that did nothing has changed"
+        told = tuple(map(str, steps))
+        self.report(Finding("X1", self.check, BYSTANDER_CHANGED, detail, told, tuple(steps)))
+        return True
+
     def end(self) -> None:
         """See that nothing has happened to the bystander, and give it back."""
-        if self.still.lease is None:
-            return
-        if self.scratch.surface.digest(self.still.lease) != self.still.state:
-            detail = "what is inside a lease that did nothing has changed"
-            self.report(Finding("X1", "bystander", "a bystander changed", detail))
-        self.scratch.release(self.still.lease)
-        self.still.lease = None
+        self.watch()
+        if self.still.lease is not None:
+            self.scratch.release(self.still.lease)
+            self.still.lease = None
 
     def note(self, channel: str, subject: str, text: str) -> None:
         """Tell the reviewer something that decides nothing."""

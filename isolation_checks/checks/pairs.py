@@ -62,11 +62,13 @@ class Pairs:
         alone, _ = observe(world, uses, None, history_first=history_first)
         again, _ = observe(world, uses, None, history_first=history_first)
         beside, stage = observe(world, uses, chance, history_first=history_first)
+        if not any(party != "B" for party in stage.parties):
+            raise AssertionError("no neighbour came: nothing was compared")
         for number, use in enumerate(uses):
             world.attempts += 1
             if alone[number] != again[number]:
                 continue  # told differently even alone: noise
-            world.controls += alone[number].status < REFUSED
+            world.controls += 0 < alone[number].status < REFUSED
             if beside[number] != alone[number]:
                 detail = f"B's {use} is answered otherwise once it has a neighbour"
                 trace = (f"alone: {alone[number]}", f"beside: {beside[number]}")
@@ -141,7 +143,7 @@ def _works(
     order = [(one, cell) for one in lasting for cell in mild(surface, one.kind)]
     chance.shuffle(order)
     for credential, cell in order:
-        if surface.attempt(cell, credential, lease).status < REFUSED:
+        if 0 < surface.attempt(cell, credential, lease).status < REFUSED:
             return cell
     raise AssertionError("a lease yields nothing that works at its own tenant")
 

@@ -22,13 +22,14 @@ class Serial:
 
     def run(self, world: World) -> None:
         """Let some holders take and give back at the same time."""
-        overlaps = world.scratch.wire.overlaps
+        overlaps, met = world.scratch.wire.overlaps, world.scratch.wire.met
         overlaps.clear()
+        met.clear()
         with ThreadPoolExecutor(AT_ONCE) as holders:
             for done in [holders.submit(self._holder, world) for _ in range(AT_ONCE)]:
                 done.result()
         world.attempts += AT_ONCE * TURNS
-        world.controls += 1
+        world.controls += len(met) >= AT_ONCE * TURNS
         if overlaps:
             detail = f"{len(overlaps)} calls met another at the server: {overlaps[0]}"
             world.report(Finding("X9", self.name, "calls that make and destroy overlap", detail))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from isolation_checks.checks.authority import ends
 from isolation_checks.events import Finding
 from isolation_checks.world import World
+from warminfra.core.audit import AuditSurface
 
 _SHOWN = 5
 
 
 class ServerWide:
-    """The server's own settings and master's, before a lease and after all that it can do.
+    """The server's own settings, its realms and master's, before a lease and after all it can do.
 
     The lease makes every call that changes something, at its own tenant and at master, marks every
     field it can write, and ends.
@@ -22,8 +23,9 @@ class ServerWide:
     def run(self, world: World) -> None:
         """One lease, from before its making to after its end."""
         surface = world.scratch.surface
-        before = surface.server_state()
+        before = _state(surface, "")
         attacker = world.attacker()
+        own = str(attacker.lease["tenant"])
         inside = surface.digest(attacker.lease)
         for credential in attacker.credentials:
             for cell in surface.cells(credential.kind):
@@ -39,9 +41,9 @@ class ServerWide:
         if surface.digest(attacker.lease) == inside:
             raise AssertionError("nothing that the lease did has changed even its own tenant")
         world.controls += 1
-        during = surface.server_state()
+        during = _state(surface, own)
         world.scratch.release(attacker.lease)
-        for when, after in (("lives", during), ("has ended", surface.server_state())):
+        for when, after in (("lives", during), ("has ended", _state(surface, ""))):
             changed = sorted(
                 part for part in before.keys() | after.keys() if before.get(part) != after.get(part)
             )
@@ -56,3 +58,9 @@ class ServerWide:
                     )
                 )
         world.end()
+
+
+def _state(surface: AuditSurface, tenant: str) -> dict[str, str]:
+    """Return what is of the server itself, by part, and which tenants it has beside this one."""
+    others = {name for name in surface.inventory()["realm"] if name.split()[0] != tenant}
+    return {**surface.server_state(), "the server's realms": "\n".join(sorted(others))}

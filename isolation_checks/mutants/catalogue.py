@@ -234,6 +234,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(*("M52", "cookies are sent to every realm", "X8"), wire.spoiled(wire.cookies_for_all)),
     Mutant("M53", "a hold outlives its time", "X16", manager.managed(manager.Forgetful)),
+    Mutant("M54", "any tenant's token makes realms", "X1", wire.spoiled(wire.tokens_make_realms)),
 )
 
 ABSENT: tuple[Absent, ...] = (

@@ -102,6 +102,19 @@ def counts_by_address() -> Fault:
     return fault
 
 
+def tokens_make_realms() -> Fault:
+    """M54: whoever has a token of any realm may make realms."""
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        answer = send(request)
+        makes = request.method == "POST" and request.url.path.endswith("/admin/realms")
+        if makes and answer.status_code == httpx.codes.FORBIDDEN:
+            return httpx.Response(201, request=request)
+        return answer
+
+    return fault
+
+
 def cookies_for_all() -> Fault:
     """M52: cookies are sent to every realm of the server, not to their own alone."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from isolation_checks import figures
 from isolation_checks.events import CHANNELS, Checked, Event, Noted, Program, Tried, Trouble
-from isolation_checks.history import Entry, false_alarms
+from isolation_checks.history import Entry, false_alarms, finished
 from isolation_checks.verdict import Outcome
 
 _MEANS = {
@@ -17,6 +17,10 @@ _MEANS = {
     "Runs may not share.",
     "inconclusive": "The audit does not say that runs may share, nor that they may not. See why.",
 }
+_ACCEPTS = (
+    "What crossed between leases here the reviewer has accepted by name. Nothing else did; every "
+    "probe was seen to work where it should, and the faults planted in this audit were all found."
+)
 _HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Privilege": ("X1", "X14", "X16"),
     "Encryption and secrets": ("X4",),
@@ -40,9 +44,11 @@ def report(
         lines += ["**The reviewer's policy accepts, by name:**", ""]
         lines += [f"- {one}" for one in accepted]
         lines += ["", f"Of these {len(outcome.accepted)} were found in this audit.", ""]
-    lines += [_MEANS[outcome.outcome], ""]
-    lines += [f"- {reason}" for reason in outcome.reasons]
-    lines += ["", "## What was audited", ""]
+    accepts = outcome.outcome == "approve" and outcome.accepted
+    lines += [_ACCEPTS if accepts else _MEANS[outcome.outcome], ""]
+    if outcome.reasons:
+        lines += [*(f"- {reason}" for reason in outcome.reasons), ""]
+    lines += ["## What was audited", ""]
     lines += [f"- {name}: {value}" for name, value in head.items()]
     lines += ["", *_tried(events, outcome), "", *_found(outcome), "", *_planted(outcome), ""]
     lines += _noted(events)
@@ -145,7 +151,7 @@ def _sure(outcome: Outcome, events: Sequence[Event], history: Sequence[Entry]) -
     lives = sum(1 for program in programs if program.kind == "life")
     steps = sum(len(program.steps) for program in programs)
     new = figures.novelty(events)
-    entries = list(history)
+    entries = finished(history)
     alarms = false_alarms(entries)
     return [
         "## How sure one may be",
@@ -159,9 +165,9 @@ def _sure(outcome: Outcome, events: Sequence[Event], history: Sequence[Entry]) -
         f"- f1/n = {new.once}/{new.observations} = {new.chance:.1%}: the estimated chance that "
         "one more attempt of a program shows a behaviour (endpoint, verb, kind of credential, "
         f"status) that none has shown; {new.kinds} were seen.",
-        f"- False alarms: {alarms} of {len(entries)} audits of this fingerprint and class found "
-        "something that a virgin server did not show again; with 95 % confidence the rate is at "
-        f"most {figures.at_most(alarms, len(entries)):.0%}.",
+        f"- False alarms: {alarms} of {len(entries)} finished audits of this fingerprint and class "
+        "found something that a virgin server did not show again; with 95 % confidence the rate is "
+        f"at most {figures.at_most(alarms, len(entries)):.0%}.",
         "- The planted faults are ours: that they were seen says that the probes work, not that "
         "no other fault is there.",
     ]

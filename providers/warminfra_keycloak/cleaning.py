@@ -50,7 +50,7 @@ _OBSERVED = frozenset(
 _FREE = frozenset({"config", "configuration", "attributes", "smtpServer", "browserSecurityHeaders"})
 """Maps with names of somebody's choice: `id` in them is no internal id."""
 _SECRET = re.compile(
-    r"(?i)(secret(\.rotated)?|password|private[._]?key|bindcredential|accesstoken|secretdata)$"
+    r"(?i)(secret(\.rotated)?|password|(private|secret|api)[._]?key|bindcredential|accesstoken|secretdata)$"
 )
 _SECRET_TIME = "client.secret.creation.time"  # noqa: S105
 _USER_DROPS = (

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from tests.stateful.installation import POOL_MAX, SETTINGS, TEMPLATE, Installation
 from warminfra.core import errors
 from warminfra.core.ids import TenantId, VerdictId, mint_tenant_id
 from warminfra.core.models import Granted, LeaseRequest, ProcessRef, Recipe, Verdict, Waiting
+from warminfra.core.secret import Secret
 from warminfra.core.states import InstanceKind, InstanceState, LeaseState, TenantState
 from warminfra.core.template import ClientSpec
 from warminfra.leasing.handle import handle_of
 from warminfra.leasing.settings import QUARANTINE_AFTER, TICKET_PATIENCE
 from warminfra.leasing.sharing import SharingPolicy
+from warminfra.ledger.tables import tenants
 
 KEY = "0123456789abcdef"
 
@@ -153,6 +158,52 @@ def test_a_domain_that_cannot_be_applied_leaves_no_lease(world: Installation) ->
     assert grant(world, LeaseRequest("app", KEY, domain="a.example")).lease.domain == "a.example"
 
 
+def test_a_lease_that_is_out_survives_a_request_for_it_that_fails(world: Installation) -> None:
+    """Asked for again, with a domain or secrets that cannot be had now: its holder keeps it."""
+    granted = grant(world)
+    world.manager.attach(granted.lease.id, granted.handle.reveal(), "run-1")
+    world.server.up = False
+    with pytest.raises(errors.Unreachable):
+        world.manager.acquire(LeaseRequest("app", KEY, domain="a.example"))
+    again = grant(world)
+    world.swarm.up = False
+    with pytest.raises(errors.Unreachable):
+        world.manager.hand_over(again, "run-1", {"run-1_oidc_v1": Secret("value")})
+    handle = granted.handle.reveal()
+    assert world.manager.show(granted.lease.id, handle).lease.state is LeaseState.ACTIVE
+
+
+def test_secrets_that_cannot_be_made_leave_no_new_lease(world: Installation) -> None:
+    """Nobody has it yet: the tenant is retired, and the same key may ask anew."""
+    granted = grant(world, LeaseRequest("app", KEY, stack="run-1"))
+    world.swarm.up = False
+    with pytest.raises(errors.Unreachable):
+        world.manager.hand_over(granted, "run-1", {"run-1_oidc_v1": Secret("value")})
+    assert world.ledger.leases.active() == []
+
+
+def test_one_key_asked_twice_at_once_is_one_lease(world: Installation) -> None:
+    """Who finds nothing by the key may find that another took a lease with it meanwhile."""
+    world.settle()
+    both, by_key = threading.Barrier(2), world.ledger.leases.by_key
+
+    def slowly(key_hash: str) -> Any:
+        found = by_key(key_hash)
+        both.wait(10.0)
+        return found
+
+    world.ledger.leases.by_key = slowly  # type: ignore[method-assign]
+    request = LeaseRequest("app", KEY, stack="run-1")
+    with ThreadPoolExecutor(2) as clients:
+        asked = [clients.submit(world.manager.acquire, request) for _ in range(2)]
+    first, second = (one.result() for one in asked)
+    assert isinstance(first, Granted)
+    assert isinstance(second, Granted)
+    assert first.lease.id == second.lease.id
+    assert sorted([first.fresh, second.fresh]) == [False, True]
+    assert world.ledger.leases.counts()[LeaseState.ACTIVE] == 1
+
+
 def test_a_full_disk_stops_new_leases_not_releases(world: Installation) -> None:
     """Below the reserve nothing new is taken on; what is there can be given back."""
     granted = grant(world)
@@ -242,6 +293,44 @@ def test_what_cannot_be_taken_down_goes_to_quarantine_and_comes_back(world: Inst
     assert row.attempts < 40, "the tries do not get slower"
     world.server.stuck = False
     world.ledger.tenants.hurry(granted.lease.id)
+    world.settle()
+    assert granted.lease.id not in world.server.realms
+
+
+def test_a_failure_that_lasts_for_days_stops_nothing_else(world: Installation) -> None:
+    """After a thousand tries of one teardown the pool is still filled, and leases still end."""
+    stuck = grant(world)
+    world.manager.release(stuck.lease.id, stuck.handle.reveal())
+    world.server.stuck = True
+    world.step()
+    with world.ledger.database.write() as tx:
+        tx.execute(update(tenants).where(tenants.c.id == stuck.lease.id).values(attempts=1100))
+    for _ in range(50):
+        world.clock.advance(400.0)
+        world.step()
+    row = world.ledger.tenants.get(stuck.lease.id)
+    assert row is not None
+    assert row.attempts > 1100
+    assert world.ledger.tenants.counts()[TenantState.READY] == POOL_MAX
+
+
+def test_what_waited_for_a_time_of_an_earlier_boot_waits_no_longer_than_from_now(
+    world: Installation,
+) -> None:
+    """The boot clock begins at zero: a doubt written after weeks of uptime would last for weeks."""
+    granted = grant(world)
+    world.manager.release(granted.lease.id, granted.handle.reveal())
+    with world.ledger.database.write() as tx:
+        tx.execute(
+            update(tenants)
+            .where(tenants.c.id == granted.lease.id)
+            .values(uncertain_until=1e7, next_attempt=1e7)
+        )
+    world.ledger.tenants.cap_waits(granted.tenant.instance, 100.0)
+    row = world.ledger.tenants.get(granted.lease.id)
+    assert row is not None
+    assert row.uncertain_until == 100.0
+    world.clock.advance(101.0)
     world.settle()
     assert granted.lease.id not in world.server.realms
 

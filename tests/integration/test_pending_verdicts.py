@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -43,6 +44,19 @@ def test_it_is_recorded_once_and_its_file_goes(parts: Parts) -> None:
     file.write_text(json.dumps(REVERT))
     assert record_pending(parts) == 0
     assert len(parts.ledger.sharing.facts().verdicts) == 1
+
+
+def test_it_is_as_old_as_its_audit(parts: Parts) -> None:
+    """An approve that lay there for weeks is no fresh one; none is of the future."""
+    folder = parts.settings.service.state_dir / FOLDER
+    now = parts.clock.wall()
+    ended = {"a": now - timedelta(days=21), "b": now + timedelta(days=1)}
+    for name, when in ended.items():
+        verdict = {**REVERT, "id": f"v-{name}{name}", "created_at": when.isoformat()}
+        (folder / f"{name}.json").write_text(json.dumps(verdict))
+    assert record_pending(parts) == 2
+    found = {one.id: one.created_at for one in parts.ledger.sharing.facts().verdicts}
+    assert found == {"v-aa": ended["a"], "v-bb": now}
 
 
 def test_what_is_no_verdict_stays_and_stops_nothing(parts: Parts) -> None:

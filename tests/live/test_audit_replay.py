@@ -12,7 +12,7 @@ import isolation_checks
 from isolation_checks.bundle import write
 from isolation_checks.checks.artifacts import Artifacts
 from isolation_checks.confirm import Counterexample
-from isolation_checks.counterexample import files
+from isolation_checks.counterexample import CROSSES, files
 from isolation_checks.events import Finding
 from isolation_checks.steps import of_one_try
 from isolation_checks.verdict import judge
@@ -67,7 +67,7 @@ def test_verify_and_the_script_show_it_again(live_cache: Path, evidence: Path) -
             [sys.executable, str(evidence / "replay-1.py")],
             env=dict(installation.env), capture_output=True, text=True, timeout=300.0, check=False,
         )  # fmt: skip
-        assert script.returncode == 1, script.stderr
+        assert script.returncode == CROSSES, script.stderr
         assert script.stdout.startswith(f"it crosses: X2:{FOLLOWED}")
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from isolation_checks import counterexample
 from isolation_checks.confirm import confirm
 from isolation_checks.counterexample import files, read, replay
 from isolation_checks.events import Finding
 from isolation_checks.sampler import run_life
-from isolation_checks.world import World
-from tests.fake_scratch import FakeScratch
+from isolation_checks.steps import of_one_try
+from isolation_checks.world import World, witness
+from tests.fake_scratch import READ, FakeScratch
 from tests.unit.test_audit_programs import at_a_living_neighbour
 from warminfra.cli.verify import agreement
 from warminfra.core.errors import Usage
@@ -41,6 +43,101 @@ def test_a_counterexample_is_shorter_than_the_program_and_shows_it_again() -> No
     lengths = [(len(one.steps), len(one.finding.steps)) for one in examples]
     assert all(cut <= whole for cut, whole in lengths)
     assert any(cut < whole for cut, whole in lengths)
+
+
+def changes_b(fake: FakeScratch, credential: Any, place: str) -> bool:
+    """Whatever is tried at a lease that lives changes what is inside it, and is refused."""
+    if place in fake.living and place != credential.tenant:
+        fake.changes[place] = fake.changes.get(place, 0) + 1
+    return False
+
+
+def test_a_change_of_b_is_shown_again() -> None:
+    """A leak by side effect alone, without a word in any answer, is confirmed like the others."""
+    world = World(FakeScratch(changes_b).as_scratch(), lambda _: None)
+    for number in range(1, 8):
+        run_life(world, number, seed=number)
+    (changed,) = [one for one in world.found if one.witness == "B changed"]
+    (example,) = confirm(FakeScratch(changes_b).as_scratch(), [changed], (), _no_trouble)
+    assert len(example.steps) < len(changed.steps)
+    assert confirm(FakeScratch().as_scratch(), [changed], (), _no_trouble) == []
+
+
+def test_a_change_of_a_bystander_is_found_before_a_kill_and_shown_again() -> None:
+    """It is looked at after each program and before each kill, and told with its program."""
+
+    def changes_others(fake: FakeScratch, credential: Any, place: str) -> bool:
+        for name in fake.living - {place, credential.tenant}:
+            fake.changes[name] = fake.changes.get(name, 0) + 1
+        return False
+
+    fake = FakeScratch(changes_others)
+    world = World(fake.as_scratch(), lambda _: None)
+    world.bystander()
+    run_life(world, 1, seed=1, strikes=("slow",))
+    world.look_again()
+    (changed,) = [one for one in world.found if one.witness == "a bystander changed"]
+    assert changed.steps
+    virgin = FakeScratch(changes_others)
+    assert confirm(virgin.as_scratch(), [changed], (), _no_trouble)
+    assert virgin.living == set()
+    assert confirm(FakeScratch().as_scratch(), [changed], (), _no_trouble) == []
+
+
+def test_a_check_that_counts_is_confirmed_over_as_many_lives() -> None:
+    """One leftover in ten is seen over thirty lives, and would be lost over three."""
+    drawn = []
+
+    class Counts:
+        name, channels = "counts", ("X6",)
+
+        def run(self, world: World) -> None:
+            drawn.append((world.seed, world.effort, world.cycles, world.check))
+
+    finding = Finding("X6", "counts", "left behind", "one in ten")
+    fake = FakeScratch().as_scratch()
+    confirm(fake, [finding], [Counts()], _no_trouble, seed=5, effort=8, cycles=30)
+    document = {
+        "steps": [], "check": "counts", "finding": finding.name, "witness": finding.witness,
+        "seed": 5, "effort": 8, "cycles": 30,
+    }  # fmt: skip
+    replay(fake, document, [Counts()])
+    assert drawn == [(5, 8, 30, "counts")] * 2
+
+
+def test_steps_that_do_not_show_it_are_not_in_the_counterexample() -> None:
+    """A check may tell a finding in steps that nobody has run: then the check is what shows it."""
+
+    class Sees:
+        name, channels = "sees", ("X1",)
+
+        def run(self, world: World) -> None:
+            world.report(finding)
+
+    steps = of_one_try(READ, "B", "alive")
+    finding = Finding("X1", "sees", witness(READ, "B"), "it works there", steps=steps)
+    (by_check,) = confirm(FakeScratch().as_scratch(), [finding], [Sees()], _no_trouble)
+    assert by_check.steps == ()
+    leaky = FakeScratch(at_a_living_neighbour).as_scratch()
+    (by_steps,) = confirm(leaky, [finding], [Sees()], _no_trouble)
+    assert by_steps.steps == steps
+
+
+def test_a_replay_that_breaks_shows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3, whatever went wrong; that of a crossing is none of Python's own."""
+    monkeypatch.setattr("sys.argv", ["replay-1.py"])
+    (tmp_path / "counterexample-1.json").write_text('{"steps": 3}')
+    with pytest.raises(SystemExit) as ended:
+        counterexample.main(tmp_path / "counterexample-1.json")
+    assert ended.value.code == counterexample.UNKNOWN == 3
+    assert "could not be tried" in capsys.readouterr().err
+    monkeypatch.setattr(counterexample, "_main", lambda *_: 1 // 0)
+    with pytest.raises(SystemExit) as ended:
+        counterexample.main(tmp_path / "counterexample-1.json")
+    assert ended.value.code == counterexample.UNKNOWN
+    assert counterexample.CROSSES not in (0, 1, 2)
 
 
 def test_what_a_virgin_server_does_not_show_is_not_confirmed() -> None:

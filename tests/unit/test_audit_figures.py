@@ -71,5 +71,6 @@ def test_an_audit_that_was_begun_is_listed_whatever_became_of_it(tmp_path: Path)
         ("v1", "unfinished", "2026-01-01T00:00:00Z"),
         ("v2", "inconclusive", "2026-01-01T00:00:00Z"),
     ]
+    assert [one["id"] for one in history.finished(found)] == ["v2"]
     assert history.false_alarms(found) == 1
     assert (tmp_path / history.FILE).stat().st_mode & 0o777 == 0o600

@@ -104,7 +104,7 @@ class _Condemns(_Provider):
 
 
 def _switch(plant: Plant, real: Any) -> Any:
-    return Switch(UnderWay(real, []), lambda one: plant.mutate(one), plant)
+    return Switch(UnderWay(real, [], []), lambda one: plant.mutate(one), plant)
 
 
 def test_an_audited_provider_condemns_as_a_live_one() -> None:

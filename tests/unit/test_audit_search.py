@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import pytest
+
 from isolation_checks.minimise import minimised
 from isolation_checks.search import search
 from isolation_checks.stage import Illegal, run_steps
@@ -36,6 +38,30 @@ def test_a_leak_that_needs_a_history_is_found_and_shrunk() -> None:
     assert sorted(step.do for step in steps) == [
         "lease", "lease", "lease", "mint", "release", "try",
     ]  # fmt: skip
+
+
+def test_a_leak_that_is_there_only_once_is_told() -> None:
+    """What cannot be repeated is a finding to be confirmed, not a fault of the search."""
+    leaked: list[str] = []
+
+    def once(fake: FakeScratch, credential: Any, place: str) -> bool:
+        first = not leaked and place in fake.living
+        leaked.extend([place] * first)
+        return first
+
+    finding = search(lambda: World(FakeScratch(once).as_scratch(), lambda _: None), 200, 1, 60.0)
+    assert leaked
+    assert finding is not None
+
+
+def test_a_search_that_breaks_says_so() -> None:
+    """Without a finding an error is an error."""
+
+    def breaks(fake: FakeScratch, credential: Any, place: str) -> bool:
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        search(lambda: World(FakeScratch(breaks).as_scratch(), lambda _: None), 50, 1, 60.0)
 
 
 def test_a_sound_system_yields_nothing_and_time_is_kept() -> None:

@@ -109,18 +109,24 @@ def test_a_live_installation_of_another_state_is_told(monkeypatch: pytest.Monkey
     assert not any("restart the service" in reason for reason in same.reasons)
 
 
-def test_evidence_that_cannot_be_written_is_no_evidence(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A full disk at the end: inconclusive, and nothing is recorded."""
-    recorded: list[Any] = []
-    monkeypatch.setattr(command, "_record", recorded.append)
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
+    """What the command records, of audits of which nothing runs."""
+    found: list[Any] = []
+    monkeypatch.setattr(command, "_record", found.append)
     monkeypatch.setattr(command, "quiet_log", lambda: None)
     monkeypatch.setattr(command, "recipe_of", lambda order: tmp_path)
-    monkeypatch.setattr(Audit, "run", _approves)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("WARMINFRA_SERVICE__STATE_DIR", str(tmp_path / "state"))
     (tmp_path / "file").write_text("in the way")
+    return found
+
+
+def test_evidence_that_cannot_be_written_is_no_evidence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recorded: list[Any]
+) -> None:
+    """A full disk at the end: inconclusive, and nothing is recorded."""
+    monkeypatch.setattr(Audit, "run", _ends("approve"))
     order = Order("smoke", "user", "", tmp_path / "file" / "evidence", 1)
     outcome, document = command.prove(order)
     assert (outcome, document["outcome"]) == ("inconclusive", "inconclusive")
@@ -128,5 +134,27 @@ def test_evidence_that_cannot_be_written_is_no_evidence(
     assert recorded == []
 
 
-def _approves(audit: Audit) -> Outcome:
-    return Outcome("approve", (), (), (), (), ("X4",), (), 12, 0.2, 10, 10)
+def test_a_revert_shuts_the_gate_whatever_becomes_of_its_evidence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recorded: list[Any]
+) -> None:
+    """What crossed has crossed: a full disk must not leave sharing open."""
+    monkeypatch.setattr(Audit, "run", _ends("revert"))
+    order = Order("smoke", "user", "", tmp_path / "file" / "evidence", 1)
+    outcome, document = command.prove(order)
+    assert (outcome, document["outcome"]) == ("revert", "revert")
+    assert [one["outcome"] for one in recorded] == ["revert"]
+
+
+@pytest.mark.parametrize(("ended", "kept"), [("approve", []), ("revert", ["revert"])])
+def test_an_audit_for_comparison_opens_nothing(
+    monkeypatch: pytest.MonkeyPatch, recorded: list[Any], ended: str, kept: list[str]
+) -> None:
+    """Of one drawn fault it covers one channel: its approve is not the profile's."""
+    monkeypatch.setattr(Audit, "run", _ends(ended))
+    outcome, _ = command.prove(Order("standard", "user", "", None, 1, mutants=1))
+    assert outcome == ended
+    assert [one["outcome"] for one in recorded] == kept
+
+
+def _ends(outcome: str) -> Any:
+    return lambda audit: Outcome(outcome, (), (), (), (), ("X4",), (), 12, 0.2, 10, 10)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from isolation_checks.bundle import verify, write
+from isolation_checks.bundle import require_new, verify, write
 from isolation_checks.events import Checked, Event, Finding, Planted, Program, Tried, Trouble
 from isolation_checks.reports.junit import junit
+from isolation_checks.reports.markdown import report
 from isolation_checks.sampler import bound
 from isolation_checks.verdict import Outcome, judge
-from warminfra.core.errors import NotFound
+from warminfra.core.errors import NotFound, Usage
 
 CHECKED = Checked("keys", ("X4",), attempts=6, controls=6, seconds=1.0)
 SEEN = Planted("M10", "one key", "X4", "keys", "shared key", 1.0)
@@ -122,7 +123,38 @@ def test_a_folder_without_evidence_is_not_found(tmp_path: Path) -> None:
 
 
 def test_junit_has_a_failure_for_what_crossed_and_an_error_for_what_is_unknown() -> None:
-    """Violated is a failure, unknown an error."""
-    text = junit((*CLEAN, CROSSED, Trouble("check museum", "it broke")))
+    """Violated is a failure, unknown an error; a trouble that is the reason too is told once."""
+    events = (*CLEAN, CROSSED, Trouble("check museum", "it broke"))
+    text = junit(events, end(*events))
     assert 'failures="1"' in text
-    assert 'errors="1"' in text
+    assert text.count("it broke") == 1
+    assert "was not seen again on a virgin server" in text
+    assert 'errors="2"' in text
+
+
+def test_junit_is_green_for_an_approve_alone() -> None:
+    """What lacks is an error though nothing broke; what the reviewer accepted fails nothing."""
+    lacking = CLEAN[:-1]
+    assert 'errors="1"' in junit(lacking, end(*lacking))
+    accepted = end(*CLEAN, CROSSED, confirmed=CROSSED.name, accepted=CROSSED.name)
+    text = junit((*CLEAN, CROSSED), accepted)
+    assert 'failures="0" errors="0" skipped="1"' in text
+
+
+def test_an_approve_beside_an_accepted_finding_does_not_say_that_nothing_crossed() -> None:
+    """The first sentence of the report must hold."""
+    accepted = end(*CLEAN, CROSSED, confirmed=CROSSED.name, accepted=CROSSED.name)
+    told = report({}, (*CLEAN, CROSSED), accepted)
+    assert "Nothing crossed" not in told
+    assert "the reviewer has accepted by name. Nothing else did" in told
+    assert "Nothing crossed" in report({}, CLEAN, end(*CLEAN))
+
+
+def test_evidence_goes_into_a_folder_of_its_own(tmp_path: Path) -> None:
+    """What lies there already is another audit's, or somebody's."""
+    require_new(None)
+    require_new(tmp_path / "new")
+    require_new(tmp_path)
+    (tmp_path / "SHA256SUMS").write_text("")
+    with pytest.raises(Usage, match="is not empty"):
+        require_new(tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import httpx
@@ -15,6 +15,7 @@ from isolation_checks.mutants.wire import (
     cookies_for_all,
     counts_by_address,
     remembers_for_all,
+    tokens_make_realms,
     without_tenant,
 )
 from isolation_checks.scratch import Scratch
@@ -161,6 +162,33 @@ def test_at_the_server_itself_it_counts_what_is_told(answer: Reply, outcome: str
     """Another tenant, or anything of the host, has crossed; what every server tells has not."""
     world = World(cast("Scratch", None), lambda _: None)
     assert world._outcome(LIST, OF_A, answer, Reply(401, "")) == outcome
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 409, 500])
+def test_what_changes_the_server_itself_must_be_refused(status: int) -> None:
+    """A realm made by a tenant's token tells nothing in its answer; neither does a name taken."""
+    world = World(cast("Scratch", None), lambda _: None)
+    make = replace(LIST, verb="POST", endpoint="admin/realms")
+    assert world._outcome(make, OF_A, Reply(status, ""), Reply(401, "")) == "crossed"
+
+
+def test_a_token_that_makes_realms_is_a_fault_of_tokens_alone() -> None:
+    """What is forged is refused as before, and so is everything else."""
+
+    def server(request: httpx.Request) -> httpx.Response:
+        known = request.headers["authorization"] == "Bearer good"
+        return httpx.Response(403 if known else 401, request=request)
+
+    fault = tokens_make_realms()
+
+    def told(verb: str, path: str, token: str) -> int:
+        headers = {"authorization": f"Bearer {token}"}
+        return fault(httpx.Request(verb, f"http://h{path}", headers=headers), server).status_code
+
+    assert told("POST", "/admin/realms", "good") == 201
+    assert told("POST", "/admin/realms", "forged") == 401
+    assert told("GET", "/admin/realms", "good") == 403
+    assert told("POST", "/admin/realms/a/users", "good") == 403
 
 
 def test_a_prover_keeps_no_cookie_of_an_earlier_login() -> None:

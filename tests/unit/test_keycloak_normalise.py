@@ -65,6 +65,9 @@ EXPORT: dict[str, Any] = {
         "org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy": [{"id": "p1"}],
     },
     "authenticationFlows": [{"id": "f1", "alias": "browser", "builtIn": True}],
+    "authenticatorConfig": [
+        {"alias": "captcha", "config": {"secret.key": "6LcSecret", "api.key": "AIzaSecret"}}
+    ],
     "users": [
         {
             "id": "u1",
@@ -90,6 +93,7 @@ def test_no_id_key_or_secret_survives() -> None:
     text = normalise(EXPORT)[0].to_json()
     for gone in (
         *("0000-1111", "acme.test/", "hunter2", "MIIEpAIBAAK", "c2VjcmV0", "**********"),
+        *("6LcSecret", "AIzaSecret"),
         *("realm-management", '"r1"', '"m1"', '"u1"', "1700000000", "default-roles-acme"),
     ):
         assert gone not in text

@@ -16,7 +16,7 @@ import structlog
 
 import isolation_checks
 from isolation_checks import history
-from isolation_checks.bundle import write
+from isolation_checks.bundle import require_new, write
 from isolation_checks.counterexample import files
 from isolation_checks.engine import Audit
 from isolation_checks.events import Event, Known
@@ -59,10 +59,12 @@ class Order:
 
 
 def prove(order: Order, foreign: Sequence[Mutant] = ()) -> tuple[str, JsonObject]:
-    """Run it; return the outcome and the verdict document. Raises `NotFound`.
+    """Run it; return the outcome and the verdict document. Raises `NotFound`, `Usage`.
 
-    `foreign` mutants are planted besides those that are drawn.
+    `foreign` mutants are planted besides those that are drawn. Where the faults are not drawn as
+    the profile says, an `approve` is worth less than the profile's: only a `revert` is recorded.
     """
+    require_new(order.report)
     settings = session.loaded().settings
     standing = [one for one in settings.audit.accept if one.stands(datetime.now(UTC))]
     for one in standing:
@@ -94,14 +96,23 @@ def prove(order: Order, foreign: Sequence[Mutant] = ()) -> tuple[str, JsonObject
         session.say(text)
     session.say(f"{pace(audit.events):.2f} programs per second")
     document = _document(order, audit, outcome, verdict_id)
+    shuts = outcome.outcome == "revert"
+    if shuts:
+        _record(document)  # before anything that may fail: a full disk keeps no gate open
     try:
         _note(settings, order, audit, verdict_id, outcome.outcome, outcome)
         if order.report:
             _write(settings, order, audit, outcome, document)
     except StorageFull as error:
+        if shuts:
+            session.say(f"warminfra: {error}")
+            return outcome.outcome, document
         session.say(f"verdict: inconclusive: {error}")
         return "inconclusive", {**document, "outcome": "inconclusive", "reasons": [str(error)]}
-    _record(document)
+    if order.mutants is not None:
+        session.say("an audit for comparison is not recorded: it opens nothing")
+    elif not shuts:
+        _record(document)
     return outcome.outcome, document
 
 
@@ -205,6 +216,7 @@ def _document(order: Order, audit: Audit, outcome: Outcome, verdict_id: str) -> 
         "bound": outcome.bound,
         "seed": audit.seed,
         "effort": audit.profile.effort,
+        "cycles": audit.profile.cycles,
         "created_at": _now(),
     }
 
@@ -234,7 +246,7 @@ def _record(document: JsonObject) -> None:
         folder = private_dir(session.loaded().settings.service.state_dir / "verdicts")
         write_private(folder / f"{document['id']}.json", json.dumps(document))
         session.say("the service does not run: it records the verdict when it starts")
-    except WarminfraError as error:
+    except (WarminfraError, OSError) as error:
         session.say(f"the verdict is not recorded: {error}")
     else:
         current = (

@@ -16,6 +16,7 @@ from warminfra.core.models import JsonObject, ServerAccess
 from warminfra.core.ports import Distribution, ProviderPackage
 from warminfra.core.reach import FindReach, Reach
 from warminfra.core.secret import Secret
+from warminfra.core.template import Template
 
 MASTER = ""
 """The target that is no tenant: the server's own administration."""
@@ -167,7 +168,11 @@ class AuditSurface(Protocol):
         ...
 
     def roles(self, lease: JsonObject) -> Mapping[str, frozenset[str]]:
-        """Return for each leased user the roles that its token carries beyond the defaults."""
+        """Return for each leased user the roles in its token, by names that no lease has alone."""
+        ...
+
+    def granted(self, template: Template) -> Mapping[str, frozenset[str]]:
+        """Return for each user of the template the roles that it is to have in effect."""
         ...
 
     def everything(self, lease: JsonObject) -> str:

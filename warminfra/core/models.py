@@ -350,6 +350,8 @@ class Granted:
     recipe: Recipe
     handle: Secret
     timing: Mapping[str, float] = field(default_factory=dict)
+    fresh: bool = False
+    """Whether it was taken for this very request: nobody has it yet."""
 
 
 JsonObject = dict[str, Any]

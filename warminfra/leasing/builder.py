@@ -15,6 +15,7 @@ from warminfra.core.entropy import Entropy
 from warminfra.core.errors import OutcomeUnknown, WarminfraError
 from warminfra.core.ids import InstallationId, TenantId, mint_tenant_id, tenant_name
 from warminfra.core.models import Recipe, TenantMaterial, TenantPlan, TenantRef
+from warminfra.core.ports import Provider
 from warminfra.core.template import Template
 from warminfra.leasing.material import draw_material
 from warminfra.leasing.server import Server
@@ -22,6 +23,11 @@ from warminfra.leasing.settings import CREATE_TIMEOUT
 from warminfra.ledger import Ledger
 
 Draw = Callable[[Template, TenantId, Entropy], TenantMaterial]
+
+
+def doubt(provider: Provider) -> float:
+    """Return the seconds after which a create without an answer is no longer under way."""
+    return CREATE_TIMEOUT + provider.capabilities().transaction_timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,6 @@ class Builder:
         template = self.ledger.recipes.template(recipe.template_hash)
         tenant = mint_tenant_id(self.installation, self.entropy)
         material = self.draw(template, tenant, self.entropy)
-        timeout = server.provider.capabilities().transaction_timeout
         now = self.clock.wall()
         self.ledger.tenants.intend(
             tenant,
@@ -50,7 +55,7 @@ class Builder:
             template_hash=recipe.template_hash,
             material=material,
             reserved_for=reserved_for,
-            uncertain_until=self.clock.boot() + CREATE_TIMEOUT + timeout,
+            uncertain_until=self.clock.boot() + doubt(server.provider),
             now=now,
         )
         plan = TenantPlan(

@@ -16,6 +16,7 @@ from statistics import median
 
 from warminfra.core.clock import Clock
 from warminfra.core.states import InstanceKind
+from warminfra.leasing.backoff import backoff
 from warminfra.leasing.settings import LONGEST_RUSH, TICKET_PATIENCE
 from warminfra.ledger.tickets import TicketRow, Tickets
 
@@ -152,7 +153,7 @@ class Demand:
             ticket.claimed, ticket.trouble = False, trouble
             ticket.failures = ticket.failures + 1 if trouble else 0
             if trouble:
-                pause = min(2.0 ** (ticket.failures - 1), LONGEST_PAUSE)
+                pause = backoff(ticket.failures - 1, LONGEST_PAUSE)
                 ticket.not_before = self.clock.boot() + pause
             ticket.news.set()
 

@@ -93,7 +93,7 @@ class LeaseManager:
             try:
                 granted = self._personalised(granted, request.domain)
             except WarminfraError as error:
-                self._take_back(granted.lease, f"its domain could not be applied: {error.message}")
+                self._take_back(granted, f"its domain could not be applied: {error.message}")
                 raise
         done = time.perf_counter()
         return replace(
@@ -151,14 +151,12 @@ class LeaseManager:
         self.stacks.adopt(lease_id, stack, lease.created_at)
         return self.ledger.stacks.of(lease_id)
 
-    def hand_over(self, lease_id: TenantId, stack: str, secrets: Mapping[str, Secret]) -> None:
-        """Make the stack's Swarm secrets; if that fails nothing is leased."""
+    def hand_over(self, granted: Granted, stack: str, secrets: Mapping[str, Secret]) -> None:
+        """Make the stack's Swarm secrets; if that fails nothing new is leased."""
         try:
-            self.stacks.make_secrets(lease_id, stack, secrets)
+            self.stacks.make_secrets(granted.lease.id, stack, secrets)
         except WarminfraError as error:
-            self._take_back(
-                self._known(lease_id), f"its secrets could not be made: {error.message}"
-            )
+            self._take_back(granted, f"its secrets could not be made: {error.message}")
             raise
 
     @property
@@ -255,6 +253,9 @@ class LeaseManager:
             ahead=self.demand.ahead(key_hash, request.recipe),
             stack=request.stack,
         )
+        if isinstance(outcome, Lease):  # to the same request, asked twice at once
+            self._waits_no_more(key_hash)
+            return self._again(outcome, request)
         if isinstance(outcome, StackTaken):
             if outcome.stack.state is not StackState.REMOVING:
                 raise taken(outcome.stack)
@@ -265,9 +266,8 @@ class LeaseManager:
         self._waits_no_more(key_hash)
         if self.demand.took(self.settings.refill_pause):
             self.bell.ring()
-        return Granted(
-            outcome.lease, outcome.tenant, outcome.recipe, handle_of(outcome.lease.id, self.seal)
-        )
+        handle = handle_of(outcome.lease.id, self.seal)
+        return Granted(outcome.lease, outcome.tenant, outcome.recipe, handle, fresh=True)
 
     def _waits_no_more(self, key_hash: str) -> None:
         """Take a request off the queue; what is made for it, and is not its own, is anybody's."""
@@ -325,10 +325,15 @@ class LeaseManager:
             raise self._lost(self._known(lease.id))
         return replace(granted, lease=replace(lease, domain=domain))
 
-    def _take_back(self, lease: Lease, why: str) -> None:
-        """A lease that is not whole never reaches its holder: nothing half done."""
+    def _take_back(self, granted: Granted, why: str) -> None:
+        """A lease that is not whole never reaches its holder: nothing half done.
+
+        One that was asked for again has its holder, and is none the worse.
+        """
+        if not granted.fresh:
+            return
         self.ledger.leases.end(
-            lease.id,
+            granted.lease.id,
             LeaseState.REVOKED,
             why,
             self.clock.wall(),

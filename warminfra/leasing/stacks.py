@@ -24,6 +24,7 @@ from warminfra.core.models import OwnedStack
 from warminfra.core.ports import Stacks
 from warminfra.core.secret import Secret
 from warminfra.core.states import StackState
+from warminfra.leasing.backoff import backoff
 from warminfra.leasing.settings import QUARANTINE_AFTER, LeasingSettings
 from warminfra.ledger import Ledger
 
@@ -111,6 +112,11 @@ class StackKeeper:
         except WarminfraError as error:
             self._failed(stack, error.message)
             return False
+        except Exception as error:
+            # One that nobody has thought of must not keep the others from being removed.
+            log.exception("stack not removed", stack=stack.name, lease=stack.lease)
+            self._failed(stack, f"{type(error).__name__}: {error}")
+            return False
         if left:
             self._wait(stack, left)
             return False
@@ -138,7 +144,7 @@ class StackKeeper:
         self.ledger.stacks.put_off(stack, self.clock.boot() + LOOK_AGAIN, why, count=False)
 
     def _failed(self, stack: OwnedStack, why: str) -> None:
-        delay = min(self.settings.retry_base * 2**stack.attempts, self.settings.retry_limit)
+        delay = backoff(stack.attempts, self.settings.retry_limit, self.settings.retry_base)
         jitter = 0.5 + self.entropy.fraction()
         again = self.clock.boot() + delay * jitter
         self.ledger.stacks.put_off(stack, again, why, count=True)

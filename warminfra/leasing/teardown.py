@@ -16,6 +16,7 @@ from warminfra.core.errors import WarminfraError
 from warminfra.core.ids import tenant_name
 from warminfra.core.models import Tenant, TenantRef
 from warminfra.core.ports import Condemns
+from warminfra.leasing.backoff import backoff
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.ledger import Ledger
@@ -75,7 +76,7 @@ class Teardown:
 
     def put_off(self, tenant: Tenant, why: str) -> None:
         """Note a failure, and when to try again."""
-        delay = min(self.settings.retry_base * 2**tenant.attempts, self.settings.retry_limit)
+        delay = backoff(tenant.attempts, self.settings.retry_limit, self.settings.retry_base)
         jitter = 0.5 + self.entropy.fraction()
         self.ledger.tenants.failed(tenant.id, self.clock.boot() + delay * jitter, why, count=True)
 

@@ -22,7 +22,8 @@ from warminfra.core.ids import InstanceId
 from warminfra.core.models import Recipe, RunningInstance
 from warminfra.core.ports import Launcher, Provider
 from warminfra.core.states import InstanceKind, InstanceState
-from warminfra.leasing.builder import Builder
+from warminfra.leasing.backoff import backoff
+from warminfra.leasing.builder import Builder, doubt
 from warminfra.leasing.demand import Demand, Ticket
 from warminfra.leasing.server import Server
 from warminfra.leasing.settings import LeasingSettings
@@ -35,6 +36,9 @@ log = structlog.get_logger()
 
 IDLE = 0.5
 """Seconds between two looks at what may be due by the clock: retries, sweep, health."""
+
+_LONGEST_PAUSE = 60.0
+"""Seconds at most between two starts that fail."""
 
 Connect = Callable[[RunningInstance], Provider]
 
@@ -122,10 +126,13 @@ class Worker(ABC):
                 running = self.launcher.start(self.instance, self._progress)
             server = Server(running, self.connect(running))
             self._progress("reconciling")
+            # Of a boot before this one, by whose clock they may be days away.
+            latest = max(doubt(server.provider), self.settings.grace)
+            self.ledger.tenants.cap_waits(self.instance, self.clock.boot() + latest)
             self.sweeper.reconcile(server)
             self._begin(server)
             # What could not be taken down on the server as it was is tried at once on this one.
-            self.ledger.tenants.hurry()
+            self.ledger.tenants.hurry(instance=self.instance)
             self.server = server
             self.ledger.instances.move(
                 self.instance, InstanceState.READY, incarnation=running.incarnation
@@ -134,7 +141,7 @@ class Worker(ABC):
             self.server = None
             self._failed_starts += 1
             self.trouble = error
-            delay = min(2.0**self._failed_starts, 60.0)
+            delay = backoff(self._failed_starts, _LONGEST_PAUSE)
             self._next_start = self.clock.boot() + delay
             self._progress(f"failed, next try in {delay:.0f} s: {error}")
             log.error("instance did not start", instance=self.instance, error=error.message)

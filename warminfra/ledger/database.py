@@ -116,6 +116,7 @@ def _engine(path: Path) -> Engine:
         f"sqlite:///{path}",
         connect_args={"timeout": _PATIENCE, "check_same_thread": False},
         pool_size=8,
+        hide_parameters=True,  # an error is logged, and a tenant's secrets are among them
     )
 
     @event.listens_for(engine, "connect")

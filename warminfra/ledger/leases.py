@@ -101,14 +101,17 @@ class Leases:
         *,
         ahead: Collection[str] = (),
         stack: str = "",
-    ) -> Taken | NotTaken | StackTaken:
+    ) -> Taken | NotTaken | StackTaken | Lease:
         """Lease a ready tenant of the recipe's present template, on the kind of instance decided.
 
+        A request that has its lease already, active or ended, gets that one and no other.
         Takes the tenant reserved for this request first, else one reserved for nobody that is left
         when those who came before (`ahead`, by key hash) have one each. With `stack` the lease owns
         what will have that name, from the same moment on.
         """
         with self._db.write() as tx:
+            if known := tx.execute(_BY_KEY, {"key": key_hash}).mappings().first():
+                return rows.lease(known)
             if stack and (other := standing(tx, stack)):
                 return StackTaken(other)
             row = tx.execute(_RECIPE, {"recipe": recipe}).mappings().first()

@@ -238,8 +238,12 @@ class Tenants:
         with self._db.write() as tx:
             return tx.execute(query).rowcount
 
-    def hurry(self, tenant: TenantId | None = None) -> int:
-        """Make teardowns due now: one, or all. Return how many were waiting."""
+    def hurry(self, tenant: TenantId | None = None, instance: InstanceId | None = None) -> int:
+        """Make teardowns due now: one, or all that have failed, of an instance or of any.
+
+        One that has never been tried waits for its time: a grace period is no failure. Return how
+        many were waiting.
+        """
         query = (
             update(tenants)
             .where(tenants.c.state == TenantState.RETIRING, tenants.c.next_attempt > 0)
@@ -247,17 +251,28 @@ class Tenants:
         )
         if tenant is not None:
             query = query.where(tenants.c.id == tenant)
+        else:
+            query = query.where(tenants.c.attempts > 0)
+        if instance is not None:
+            query = query.where(tenants.c.instance == instance)
         with self._db.write() as tx:
             return tx.execute(query).rowcount
 
-    def cap_doubt(self, latest: float) -> int:
-        """Bring doubts written before a reboot, whose boot clock was another, within `latest`."""
-        query = update(tenants).where(tenants.c.uncertain_until > latest)
+    def cap_waits(self, instance: InstanceId, latest: float) -> None:
+        """Bring what waits for a time on the instance within `latest`, the longest there can be.
+
+        It was written before a reboot, whose boot clock was another.
+        """
+        ours = tenants.c.instance == instance
         with self._db.write() as tx:
-            return tx.execute(query.values(uncertain_until=latest)).rowcount
+            for column in (tenants.c.uncertain_until, tenants.c.next_attempt):
+                tx.execute(update(tenants).where(ours, column > latest).values({column: latest}))
 
     def settle(self, instance: InstanceId, incarnation: str) -> int:
-        """Clear the doubt of creates sent to earlier incarnations: a dead server does nothing."""
+        """Clear the doubt of creates sent to earlier incarnations: a dead server does nothing.
+
+        What waits for no more than that is due at once.
+        """
         with self._db.write() as tx:
             return tx.execute(
                 update(tenants)
@@ -266,7 +281,7 @@ class Tenants:
                     tenants.c.incarnation != incarnation,
                     tenants.c.uncertain_until > 0,
                 )
-                .values(uncertain_until=0.0)
+                .values(uncertain_until=0.0, next_attempt=0.0)
             ).rowcount
 
     def get(self, tenant: TenantId) -> Tenant | None:

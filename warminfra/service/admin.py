@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -137,8 +138,8 @@ def build_router(parts: Parts, loops: Loops, shut_down: ShutDown) -> APIRouter:
     return router
 
 
-def recorded(parts: Parts, body: VerdictBody) -> Verdict:
-    """Write down how an audit ended; it counts from now."""
+def recorded(parts: Parts, body: VerdictBody, ended: datetime | None = None) -> Verdict:
+    """Write down how an audit ended; it counts from then, by default from now."""
     verdict = Verdict(
         id=VerdictId(body.id),
         outcome=body.outcome,
@@ -147,7 +148,7 @@ def recorded(parts: Parts, body: VerdictBody) -> Verdict:
         fingerprint=body.fingerprint,
         features=frozenset(body.features),
         findings=tuple(body.findings),
-        created_at=parts.clock.wall(),
+        created_at=ended or parts.clock.wall(),
     )
     parts.ledger.sharing.record(verdict)
     return verdict

@@ -93,7 +93,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
         document = handed(outcome)
         if body.stack:
             secrets = stack_secrets(outcome, document, body.stack, body.secret_versions)
-            manager.hand_over(outcome.lease.id, body.stack, secrets)
+            manager.hand_over(outcome, body.stack, secrets)
             document["stack"] = {"name": body.stack, "secrets": sorted(secrets)}
         metrics.granted.observe(time.perf_counter() - begun)
         return document

@@ -7,7 +7,7 @@ directory (0600), written by `warminfra audit`; each goes once it is recorded.
 from __future__ import annotations
 
 import structlog
-from pydantic import ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from warminfra.core.ids import VerdictId
 from warminfra.service.admin import recorded
@@ -19,17 +19,24 @@ log = structlog.get_logger()
 FOLDER = "verdicts"
 
 
+class _Kept(VerdictBody):
+    """A verdict in a file, which says when its audit ended: it is as old as that."""
+
+    created_at: AwareDatetime | None = None
+
+
 def record_pending(parts: Parts) -> int:
     """Record them; return how many. What is no verdict is left where it is, and told."""
     count = 0
     for file in sorted((parts.settings.service.state_dir / FOLDER).glob("*.json")):
         try:
-            body = VerdictBody.model_validate_json(file.read_bytes())
+            body = _Kept.model_validate_json(file.read_bytes())
         except (OSError, ValidationError) as error:
             log.error("not a verdict", file=str(file), error=str(error).splitlines()[0])
             continue
         if parts.ledger.sharing.verdict(VerdictId(body.id)) is None:
-            recorded(parts, body)
+            now = parts.clock.wall()
+            recorded(parts, body, min(body.created_at or now, now))
             count += 1
         file.unlink()
     return count

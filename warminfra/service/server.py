@@ -46,6 +46,7 @@ def serve(settings: Settings) -> None:
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,  # a peer is who the socket says, never who a header says
                 timeout_graceful_shutdown=10,
                 timeout_keep_alive=60,
             )

@@ -6,8 +6,6 @@ the looks (keys, digest, inventory) and nothing else.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,8 +16,9 @@ from warminfra.core.audit import Cell, Credential, Reply
 from warminfra.core.entropy import SystemEntropy
 from warminfra.core.errors import OutcomeUnknown
 from warminfra.core.models import JsonObject, ServerAccess
+from warminfra.core.template import Template
 from warminfra_keycloak.audit import cells as places
-from warminfra_keycloak.audit import egress, furnish, jose, kinds, marks
+from warminfra_keycloak.audit import egress, furnish, jose, kinds, marks, roles
 from warminfra_keycloak.audit.artifacts import MINTS, Means
 from warminfra_keycloak.audit.browser import Profile
 from warminfra_keycloak.audit.canonical import canonical, scrub
@@ -161,13 +160,17 @@ class KeycloakSurface(Looks):
         self._http.get(f"http://127.0.0.1:{port}/")
 
     def roles(self, lease: JsonObject) -> Mapping[str, frozenset[str]]:
-        """Return the roles in the token of each user, without the defaults of any realm."""
+        """Return the roles in the token of each user."""
         found = {}
         for number, user in enumerate(lease["users"]):
             only = {**lease, "users": [lease["users"][number]]}
             answer = tokens(self._http, only, login(self._http, only).code)
-            found[user["username"]] = frozenset(_roles_in(answer["access_token"], realm_of(lease)))
+            found[user["username"]] = roles.in_token(answer["access_token"], lease)
         return found
+
+    def granted(self, template: Template) -> Mapping[str, frozenset[str]]:
+        """Return the roles that the template gives each user, with all that is inside them."""
+        return roles.granted(template)
 
     def close(self) -> None:
         """Close the connections."""
@@ -195,20 +198,3 @@ class KeycloakSurface(Looks):
     def _reply(self, answer: httpx.Response) -> Reply:
         told = frozenset(name for name, text in self.host_facts().items() if text in answer.text)
         return replace(canonical(answer), host=told)
-
-
-def _roles_in(token: str, realm: str) -> set[str]:
-    body = token.split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    own = set(claims.get("realm_access", {}).get("roles", []))
-    for client, granted in claims.get("resource_access", {}).items():
-        own |= {f"{client}/{role}" for role in granted["roles"]}
-    defaults = {
-        "offline_access",
-        "uma_authorization",
-        f"default-roles-{realm}",
-        "account/manage-account",
-        "account/manage-account-links",
-        "account/view-profile",
-    }
-    return own - defaults
