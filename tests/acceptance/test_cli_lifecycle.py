@@ -64,6 +64,26 @@ def test_up_waits_and_down_ends_it(home: Home) -> None:
     assert (ran.returncode, ran.stdout) == (0, "warminfra is not running\n")
 
 
+def test_down_ends_the_servers_that_no_service_has(home: Home) -> None:
+    """After `serve` has ended, or was killed, they run on; `down` tells of them and ends them."""
+    place = home.state_dir / "instances" / "kc-abcdefgh"
+    place.mkdir(parents=True)
+    with (place / "process.lock").open("w") as lock:
+        server = subprocess.Popen(["sleep", "60"], pass_fds=(lock.fileno(),))
+    try:
+        would = home.run("down", "--dry-run").stdout
+        assert would == "would stop the servers that a service has left: kc-abcdefgh\n"
+        assert server.poll() is None
+        ran = home.run("down")
+        assert ran.returncode == 0
+        assert ran.stdout == "warminfra is not running; its servers are stopped: kc-abcdefgh\n"
+        assert server.wait(5.0) == -signal.SIGTERM
+        assert home.run("down").stdout == "warminfra is not running\n"
+    finally:
+        server.kill()
+        server.wait()
+
+
 def test_the_services_log_is_private_and_without_secrets(home: Home) -> None:
     """What the service says goes to a file of mode 0600; no secret is in it or in any argv."""
     bring_up(home)

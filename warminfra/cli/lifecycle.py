@@ -67,7 +67,7 @@ def down(
     """Stop the service and its instances. With --purge remove every tenant and all data first."""
     limit = session.seconds("--wait", wait)
     if not _alive() and not _comes_up(limit):
-        _not_running(purge)
+        _not_running(purge, dry_run=dry_run)
         return
     pid = _pid()
     if purge:
@@ -228,14 +228,21 @@ def _died(process: subprocess.Popen[bytes], log: Path, begin: int) -> None:
     raise Unreachable(f"the service {how} before it was ready{last}", hint=f"see {log}")
 
 
-def _not_running(purge: bool) -> None:
+def _not_running(purge: bool, *, dry_run: bool) -> None:
+    """End the servers that run on without a service: after `serve` was ended, or killed."""
+    from warminfra.cli.serve import end_servers
+
     state_dir = session.loaded().settings.service.state_dir
     if purge and (state_dir / "ledger.db").exists():
         raise Unreachable(
             f"the service does not run, and only it can remove what {state_dir} tells of",
             hint="start it once more: warminfra up, then down --purge",
         )
-    emit("warminfra is not running")
+    ended = ", ".join(end_servers(session.loaded(), look_only=dry_run))
+    if ended and dry_run:
+        emit(f"would stop the servers that a service has left: {ended}")
+    else:
+        emit("warminfra is not running" + (f"; its servers are stopped: {ended}" if ended else ""))
 
 
 def _purge_list(status: JsonObject) -> str:

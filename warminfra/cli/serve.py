@@ -1,11 +1,17 @@
-"""`warminfra serve`: the one command that runs the service in its own process."""
+"""What a command does in its own process instead of the service: run it, or end what it left."""
 
 from __future__ import annotations
 
 from warminfra.config.load import Loaded
+from warminfra.service import server
 from warminfra.service.server import serve
 
 
 def run_service(loaded: Loaded) -> None:
     """Serve in the foreground until told to stop."""
     serve(loaded.settings)
+
+
+def end_servers(loaded: Loaded, *, look_only: bool) -> list[str]:
+    """End, or only look for, the servers that run though no service does; return their names."""
+    return server.end_servers(loaded.settings, look_only=look_only)

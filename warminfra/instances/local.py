@@ -23,7 +23,13 @@ from warminfra.core.ports import Distribution, Progress
 from warminfra.core.secret import Secret
 from warminfra.instances.addresses import ports_of
 from warminfra.instances.processes import age
-from warminfra.instances.server import STOP_GRACE, Launch, ServerDirectory, StartFailed
+from warminfra.instances.server import (
+    INSTANCES,
+    STOP_GRACE,
+    Launch,
+    ServerDirectory,
+    StartFailed,
+)
 from warminfra.instances.snapshots import Snapshots
 
 START_PATIENCE = 120.0
@@ -56,7 +62,7 @@ class LocalLauncher:
     ) -> None:
         self._distribution = distribution
         self._installation = installation
-        self._folder = state_dir / "instances"
+        self._folder = state_dir / INSTANCES
         self._cache = cache_dir
         self._fixed = {"http": http_port, "management": management_port}
         self._memory_limit = memory_limit or None

@@ -35,6 +35,9 @@ STOP_GRACE = 20.0
 """Seconds that a server gets to stop cleanly (Keycloak takes 1.2) before it is killed."""
 
 _POLL = 0.05
+INSTANCES = "instances"
+"""Folder of all servers in a state directory."""
+_LOCK = "process.lock"
 _LOCK_PATIENCE = 10.0
 _OOM_SCORE = -500
 _INCARNATION_LENGTH = 16
@@ -68,7 +71,7 @@ class ServerDirectory:
         self._memory_limit = memory_limit
         self._entropy = entropy
         self._record = path / "process.json"
-        self._lock = path / "process.lock"
+        self._lock = path / _LOCK
         self._log = path / "server.log"
         self._alive = SystemProcesses().alive
 
@@ -258,6 +261,22 @@ class ServerDirectory:
             or [line for line in lines if line]
         )
         return told[-1].strip("# ")[:_REASON_LENGTH] if told else "its log is empty"
+
+
+def end_all(state_dir: Path, *, look_only: bool = False) -> list[str]:
+    """End every server of a state directory, whoever knows of it; return the instances' names.
+
+    For when no service runs. Raises `Conflict` if a process cannot be ended.
+    """
+    ended = []
+    for folder in sorted((state_dir / INSTANCES).glob("*")):
+        found = holders(folder / _LOCK)
+        if not found:
+            continue
+        ended.append(folder.name)
+        if not look_only and (left := end(found, STOP_GRACE)):
+            raise Conflict(f"process {left[0].pid} does not end", hint="end it as its owner")
+    return ended
 
 
 _CHILDREN: set[int] = set()

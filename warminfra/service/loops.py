@@ -29,6 +29,9 @@ TICK = 0.5
 AFTER_ERROR = 2.0
 CHECK_EVERY = 300.0
 """Seconds between two looks whether what is installed still is what runs."""
+PURGE_LOOK = 0.2
+"""Seconds between two looks of a purge."""
+PURGED = "purged by the operator"
 JOIN = 120.0
 """Longest wait for a worker to come to the end of its step (a start of Keycloak)."""
 
@@ -86,24 +89,33 @@ class Loops:
     def purge(self, wait: float = 300.0) -> int:
         """Retire every tenant and wait until all are gone; return how many are not.
 
-        Then the images that we brought, and their pins: what stacks ran on is free by then.
+        Then the images that we brought, and their pins: what stacks ran on is free by then. If
+        some are left the service works on as before.
         """
         parts = self._parts
         self.closing = True
-        now = parts.clock.wall()
-        for lease in parts.ledger.leases.active():
-            parts.ledger.leases.end(lease.id, LeaseState.REVOKED, "purged by the operator", now)
-        for row in parts.ledger.instances.current():
-            parts.ledger.instances.move(row.id, InstanceState.DRAINING)
-            parts.ledger.tenants.retire_where("purged by the operator", now, instance=row.id)
-        parts.manager.bell.ring()
         deadline = parts.clock.boot() + wait
+        self._drain()
         while left := self._live():
-            if parts.clock.boot() > deadline:
+            if parts.clock.boot() > deadline or self._stopping.wait(PURGE_LOOK):
+                self.closing = False
                 return left
-            self._stopping.wait(0.1)
+            self._drain()
         self._image_watch.purge()
         return 0
+
+    def _drain(self) -> None:
+        """End every lease, and let every instance empty itself.
+
+        Again and again: one that was starting is up now, a tenant that was being made is ready.
+        """
+        ledger, now = self._parts.ledger, self._parts.clock.wall()
+        for lease in ledger.leases.active():
+            ledger.leases.end(lease.id, LeaseState.REVOKED, PURGED, now)
+        for row in ledger.instances.current():
+            ledger.instances.move(row.id, InstanceState.DRAINING)
+        if ledger.tenants.retire_where(PURGED, now):
+            self._parts.manager.bell.ring()
 
     def _live(self) -> int:
         counts = self._parts.ledger.tenants.counts()

@@ -15,6 +15,7 @@ import uvicorn
 
 from warminfra.config.settings import Settings
 from warminfra.core.errors import ConfigInvalid, StorageFull
+from warminfra.instances.server import end_all
 from warminfra.service.app import build_app
 from warminfra.service.composition import compose
 from warminfra.service.installation import exclusive
@@ -62,6 +63,17 @@ def serve(settings: Settings) -> None:
             for name in (RUN, ADMIN):
                 (settings.service.runtime_dir / name).unlink(missing_ok=True)
             parts.ledger.close()
+
+
+def end_servers(settings: Settings, *, look_only: bool = False) -> list[str]:
+    """End the servers that a service which runs no more has left; return their instances.
+
+    Raises `Conflict` if a service has them.
+    """
+    if not settings.service.state_dir.exists():
+        return []
+    with exclusive(settings.service.state_dir):
+        return end_all(settings.service.state_dir, look_only=look_only)
 
 
 def _listen(runtime_dir: Path, group: str) -> list[socket.socket]:

@@ -1,0 +1,58 @@
+"""A purge leaves no tenant, whatever was under way when it began; if it fails, all goes on."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.stateful.installation import Installation
+from warminfra.core.states import InstanceState, TenantState
+from warminfra.service import loops
+from warminfra.service.loops import Loops
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "PURGE_LOOK", 0.0)
+    monkeypatch.setattr(loops, "ImageWatch", lambda _: SimpleNamespace(purge=lambda: 0))
+
+
+def loops_of(world: Installation) -> Loops:
+    parts: Any = SimpleNamespace(
+        ledger=world.ledger,
+        clock=world.clock,
+        manager=world.manager,
+        fleet=world.fleet,
+        settings=SimpleNamespace(),
+    )
+    return Loops(parts)
+
+
+def test_what_comes_up_meanwhile_is_emptied_too(world: Installation) -> None:
+    """An instance that was starting when the purge began is ready later, and makes a tenant."""
+    world.settle()
+    (row,) = world.ledger.instances.current()
+    with world.ledger.database.write() as tx:
+        tx.exec_driver_sql("UPDATE instances SET state = 'starting'")
+    purging = loops_of(world)
+    left: list[int] = []
+    purge = threading.Thread(target=lambda: left.append(purging.purge()))
+    purge.start()
+    while world.ledger.tenants.counts()[TenantState.READY]:
+        pass
+    assert world.ledger.instances.move(row.id, InstanceState.READY)
+    while purge.is_alive():
+        world.step()
+    assert left == [0]
+    assert not world.server.realms
+
+
+def test_a_purge_that_fails_lets_the_service_work_on(world: Installation) -> None:
+    """Who could not be taken down is told; the service tends its instances again."""
+    world.settle()
+    purging = loops_of(world)
+    assert purging.purge(wait=-1.0) == world.ledger.tenants.counts()[TenantState.RETIRING] > 0
+    assert not purging.closing
