@@ -32,6 +32,8 @@ _POLL = 0.1
 """Seconds between two looks at the service."""
 
 LOG_NAME = "service.log"
+_LOG_LIMIT = 16 << 20
+"""Bytes from which on a start begins a new log and keeps this one as the last."""
 LOCK_NAME = "service.lock"
 PID_NAME = "service.pid"
 """Process and start time of the service that `up` started last."""
@@ -123,6 +125,8 @@ def _start() -> tuple[subprocess.Popen[bytes], Path, int]:
     options = [word for pair in session.flags().items() for word in ("--set", "=".join(pair))]
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if log.exists() and log.stat().st_size > _LOG_LIMIT:
+            log.replace(log.with_suffix(".log.1"))
         # The service keeps this descriptor: nothing that it says may be readable by others.
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from warminfra.ledger.database import Database
 from warminfra.ledger.holds import Holds
 from warminfra.ledger.instances import Instances
 from warminfra.ledger.leases import Leases, NotTaken, StackTaken, Taken
+from warminfra.ledger.past import forget
 from warminfra.ledger.recipes import Recipes
 from warminfra.ledger.sharing import Sharing
 from warminfra.ledger.stacks import Stacks
@@ -37,6 +39,10 @@ class Ledger:
         database = Database(path)
         database.migrate()
         return cls(database)
+
+    def forget(self, before: datetime) -> int:
+        """Delete some of what ended before then; return how many tenants. Raises `StorageFull`."""
+        return forget(self.database, before)
 
     def close(self) -> None:
         """Close the database."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import chain
 
 import structlog
@@ -29,6 +30,8 @@ TICK = 0.5
 AFTER_ERROR = 2.0
 CHECK_EVERY = 300.0
 """Seconds between two looks whether what is installed still is what runs."""
+REMEMBERED = timedelta(days=90)
+"""Time after which what has ended is forgotten: its lease, tenant, stacks and instance."""
 PURGE_LOOK = 0.2
 """Seconds between two looks of a purge."""
 PURGED = "purged by the operator"
@@ -179,11 +182,12 @@ class Loops:
         return thread
 
     def _recompute(self) -> None:
-        """See now and then whether what runs still is what is installed, and is certified."""
+        """Forget the past now and then, and see whether what runs is what is certified."""
         if self._parts.clock.boot() < self._next_check:
             return
         self._next_check = self._parts.clock.boot() + CHECK_EVERY
         self._parts.reach.renew()
+        self._parts.ledger.forget(self._parts.clock.wall() - REMEMBERED)
         changed = self._parts.fingerprint.check()
         if changed:
             log.error("installed otherwise than it runs", parts=", ".join(changed))
