@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from warminfra.config.load import Loaded
+import os
+
+from warminfra.cli import session
+from warminfra.config.load import PREFIX, Loaded
 from warminfra.service import server
 from warminfra.service.server import serve
 
 
 def run_service(loaded: Loaded) -> None:
-    """Serve in the foreground until told to stop."""
+    """Serve in the foreground until told to stop.
+
+    What was set by flags holds for what the service starts, too: the audits of its schedule.
+    """
+    for key, value in session.flags().items():
+        os.environ[PREFIX + key.upper().replace(".", "__")] = value
     serve(loaded.settings)
 
 

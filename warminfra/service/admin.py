@@ -88,7 +88,8 @@ def build_router(parts: Parts, loops: Loops, shut_down: ShutDown) -> APIRouter:
                 f"tenant {tenant} is {row.state} after {row.attempts} attempts, not in quarantine",
                 hint="only what six attempts could not take down may be declared gone by hand",
             )
-        ledger.tenants.gone(row.id, parts.clock.wall())
+        if not ledger.tenants.gone(row.id, parts.clock.wall()):
+            raise Conflict(f"tenant {tenant} is no longer in quarantine", hint="look again")
         return {"id": tenant, "state": "gone"}
 
     @router.post("/v1/verdicts", status_code=201, summary="Record how an audit ended")

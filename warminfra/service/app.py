@@ -20,6 +20,7 @@ from warminfra.core.ids import TenantId, VerdictId
 from warminfra.core.models import Granted, JsonObject, LeaseRequest, Waiting
 from warminfra.service import admin, views
 from warminfra.service.binding import bound_process
+from warminfra.service.bodies import LimitedBodies, TooLarge
 from warminfra.service.composition import Parts
 from warminfra.service.document import lease_document, stack_secrets
 from warminfra.service.loops import Loops
@@ -49,6 +50,7 @@ def build_app(parts: Parts, loops: Loops, shut_down: Callable[[bool, bool], None
     app = FastAPI(
         title="warminfra", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
+    app.add_middleware(LimitedBodies)
     metrics = Metrics(parts)
     started = time.monotonic()
     manager = parts.manager
@@ -233,6 +235,10 @@ def _map_errors(app: FastAPI) -> None:
             for fault in error.errors()
         ]
         return _problem(Usage("; ".join(faults), hint="see docs/openapi.json"))
+
+    @app.exception_handler(TooLarge)
+    def too_large(_: Request, error: TooLarge) -> JSONResponse:
+        return _problem(Usage(error.detail))
 
     @app.exception_handler(Exception)
     def bug(request: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,7 @@ import grp
 import logging
 import os
 import socket
+import stat
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -79,7 +80,10 @@ def end_servers(settings: Settings, *, look_only: bool = False) -> list[str]:
 def _listen(runtime_dir: Path, group: str) -> list[socket.socket]:
     """Bind both sockets; stale ones are replaced (the lock says that nobody serves them)."""
     try:
-        runtime_dir.mkdir(mode=0o711 if group else 0o700, parents=True, exist_ok=True)
+        runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if group and (found := runtime_dir.stat()).st_uid == os.geteuid():
+            # Whatever the umask, and whoever made it before: the group must come to the socket.
+            runtime_dir.chmod(stat.S_IMODE(found.st_mode) | 0o711)
         gid = grp.getgrnam(group).gr_gid if group else -1
     except KeyError:
         raise ConfigInvalid(
