@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import Instance
@@ -18,6 +18,29 @@ from warminfra.core.states import (
 from warminfra.ledger import rows
 from warminfra.ledger.database import Database
 from warminfra.ledger.tables import instances, tenants
+
+# What is asked in every tick, built once.
+_BY_ID = select(instances).where(instances.c.id == bindparam("instance"))
+_CURRENT = (
+    select(instances)
+    .where(instances.c.state != InstanceState.STOPPED)
+    .order_by(instances.c.created_at, instances.c.id)
+)
+_LIVE_TENANTS = select(func.count()).where(
+    tenants.c.instance == bindparam("instance"), tenants.c.state.in_(LIVE_TENANT)
+)
+_LEAST_LOADED = (
+    select(instances.c.id)
+    .where(instances.c.kind == bindparam("kind"), instances.c.state == InstanceState.READY)
+    .order_by(
+        select(func.count())
+        .where(tenants.c.instance == instances.c.id, tenants.c.state.in_(LIVE_TENANT))
+        .scalar_subquery(),
+        instances.c.created_at,
+        instances.c.id,
+    )
+    .limit(1)
+)
 
 
 class Instances:
@@ -69,40 +92,21 @@ class Instances:
 
     def get(self, instance: InstanceId) -> Instance | None:
         with self._db.read() as tx:
-            row = tx.execute(select(instances).where(instances.c.id == instance)).mappings().first()
+            row = tx.execute(_BY_ID, {"instance": instance}).mappings().first()
         return rows.instance(row) if row else None
 
     def current(self) -> list[Instance]:
         """Return all that are not stopped, oldest first."""
-        query = (
-            select(instances)
-            .where(instances.c.state != InstanceState.STOPPED)
-            .order_by(instances.c.created_at, instances.c.id)
-        )
         with self._db.read() as tx:
-            return [rows.instance(row) for row in tx.execute(query).mappings()]
+            return [rows.instance(row) for row in tx.execute(_CURRENT).mappings()]
 
     def least_loaded(self, kind: InstanceKind) -> InstanceId | None:
         """Return the ready instance of the kind with the fewest live tenants, or None."""
-        live = (
-            select(func.count())
-            .where(tenants.c.instance == instances.c.id, tenants.c.state.in_(LIVE_TENANT))
-            .scalar_subquery()
-        )
-        query = (
-            select(instances.c.id)
-            .where(instances.c.kind == kind, instances.c.state == InstanceState.READY)
-            .order_by(live, instances.c.created_at, instances.c.id)
-            .limit(1)
-        )
         with self._db.read() as tx:
-            found = tx.execute(query).scalar_one_or_none()
+            found = tx.execute(_LEAST_LOADED, {"kind": kind}).scalar_one_or_none()
         return InstanceId(found) if found else None
 
     def live_tenants(self, instance: InstanceId) -> int:
         """Count the tenants that may exist on it."""
-        query = select(func.count()).where(
-            tenants.c.instance == instance, tenants.c.state.in_(LIVE_TENANT)
-        )
         with self._db.read() as tx:
-            return int(tx.execute(query).scalar_one())
+            return int(tx.execute(_LIVE_TENANTS, {"instance": instance}).scalar_one())

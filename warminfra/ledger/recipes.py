@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from warminfra.core.ids import TemplateHash
 from warminfra.core.models import Recipe
@@ -12,6 +12,10 @@ from warminfra.core.template import Template, template_from_json
 from warminfra.ledger import rows
 from warminfra.ledger.database import Database
 from warminfra.ledger.tables import recipes, templates
+
+# What is asked in every tick, built once.
+_BY_NAME = select(recipes).where(recipes.c.name == bindparam("name"))
+_ALL = select(recipes).order_by(recipes.c.name)
 
 
 class Recipes:
@@ -49,13 +53,13 @@ class Recipes:
 
     def get(self, name: str) -> Recipe | None:
         with self._db.read() as tx:
-            row = tx.execute(select(recipes).where(recipes.c.name == name)).mappings().first()
+            row = tx.execute(_BY_NAME, {"name": name}).mappings().first()
         return rows.recipe(row) if row else None
 
     def all(self) -> list[Recipe]:
         """Return the enrolled recipes by name."""
         with self._db.read() as tx:
-            found = tx.execute(select(recipes).order_by(recipes.c.name)).mappings()
+            found = tx.execute(_ALL).mappings()
             return [rows.recipe(row) for row in found]
 
     def template(self, template_hash: TemplateHash) -> Template:

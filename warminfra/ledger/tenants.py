@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
 from warminfra.core.ids import InstanceId, TemplateHash, TenantId
 from warminfra.core.models import Tenant, TenantFacts, TenantMaterial
@@ -25,6 +25,66 @@ from warminfra.ledger.database import Database
 from warminfra.ledger.tables import instances, stacks, tenants
 
 UNLEASED = (TenantState.CREATING, TenantState.READY)
+
+
+def _on(kind: InstanceKind) -> ColumnElement[bool]:
+    """Return the condition that a tenant is on an instance of the kind."""
+    return tenants.c.instance.in_(select(instances.c.id).where(instances.c.kind == kind))
+
+
+# What is asked in every tick, built once: to put these together took as long as to ask.
+_BY_ID = select(tenants).where(tenants.c.id == bindparam("tenant"))
+_COUNTS = select(tenants.c.state, func.count()).group_by(tenants.c.state)
+_RESERVED = select(tenants.c.reserved_for).where(
+    tenants.c.state.in_(UNLEASED), tenants.c.reserved_for != ""
+)
+_WAITS_FOR_ITS_STACK = (
+    select(stacks.c.lease)
+    .where(
+        stacks.c.lease == tenants.c.id,
+        stacks.c.state != StackState.GONE,
+        stacks.c.attempts < bindparam("patience"),
+    )
+    .exists()
+)
+_DUE = (
+    select(tenants)
+    .where(
+        tenants.c.instance == bindparam("instance"),
+        tenants.c.state == TenantState.RETIRING,
+        tenants.c.next_attempt <= bindparam("boot"),
+        tenants.c.id.not_in(bindparam("but", expanding=True)),
+        ~_WAITS_FOR_ITS_STACK,
+    )
+    .order_by(tenants.c.next_attempt, tenants.c.changed_at)
+    .limit(1)
+)
+_POOLED = (
+    select(func.count())
+    .select_from(tenants.join(instances, tenants.c.instance == instances.c.id))
+    .where(
+        tenants.c.template_hash == bindparam("template"),
+        tenants.c.state.in_(UNLEASED),
+        tenants.c.reserved_for == "",
+        instances.c.state != InstanceState.DRAINING,
+        instances.c.kind == bindparam("kind"),
+    )
+)
+_POOLED_TEMPLATES = (
+    select(tenants.c.template_hash)
+    .where(tenants.c.state == TenantState.READY, _on(InstanceKind.WARM))
+    .distinct()
+)
+_READY = (
+    select(tenants.c.id)
+    .where(
+        tenants.c.template_hash == bindparam("template"),
+        tenants.c.state == TenantState.READY,
+        _on(InstanceKind.WARM),
+    )
+    .order_by(tenants.c.changed_at)
+)
+_READY_FOR_ANYBODY = _READY.where(tenants.c.reserved_for == "")
 
 
 def retire_in(tx: Connection, tenant: TenantId, reason: str, now: datetime) -> bool:
@@ -143,15 +203,9 @@ class Tenants:
         Those reserved for a waiting request are neither counted nor touched, unless `keep` is None:
         then no recipe may have the template any more.
         """
-        ready = select(tenants.c.id).where(
-            tenants.c.template_hash == template_hash,
-            tenants.c.state == TenantState.READY,
-            _on(InstanceKind.WARM),
-        )
-        if keep is not None:
-            ready = ready.where(tenants.c.reserved_for == "")
+        ready = _READY if keep is None else _READY_FOR_ANYBODY
         with self._db.write() as tx:
-            found = tx.execute(ready.order_by(tenants.c.changed_at)).scalars().all()
+            found = tx.execute(ready, {"template": template_hash}).scalars().all()
             return sum(
                 retire_in(tx, TenantId(tenant), "more than its recipe may have ready", now)
                 for tenant in found[keep or 0 :]
@@ -220,11 +274,8 @@ class Tenants:
 
     def reserved(self) -> set[str]:
         """Return the key hashes of the requests for which a tenant is ready or being made."""
-        query = select(tenants.c.reserved_for).where(
-            tenants.c.state.in_(UNLEASED), tenants.c.reserved_for != ""
-        )
         with self._db.read() as tx:
-            return set(tx.execute(query).scalars())
+            return set(tx.execute(_RESERVED).scalars())
 
     def unreserve(self, reserved_for: str | None = None) -> int:
         """Give reserved tenants to everybody: those of one waiting request, or all."""
@@ -286,7 +337,7 @@ class Tenants:
 
     def get(self, tenant: TenantId) -> Tenant | None:
         with self._db.read() as tx:
-            row = tx.execute(select(tenants).where(tenants.c.id == tenant)).mappings().first()
+            row = tx.execute(_BY_ID, {"tenant": tenant}).mappings().first()
         return rows.tenant(row) if row else None
 
     def in_states(
@@ -311,65 +362,24 @@ class Tenants:
         One whose lease still has a stack waits for it, until `patience` attempts to remove the
         stack have failed.
         """
-        waits = (
-            select(stacks.c.lease)
-            .where(
-                stacks.c.lease == tenants.c.id,
-                stacks.c.state != StackState.GONE,
-                stacks.c.attempts < patience,
-            )
-            .exists()
-        )
-        query = (
-            select(tenants)
-            .where(
-                tenants.c.instance == instance,
-                tenants.c.state == TenantState.RETIRING,
-                tenants.c.next_attempt <= boot,
-                tenants.c.id.not_in(but),
-                ~waits,
-            )
-            .order_by(tenants.c.next_attempt, tenants.c.changed_at)
-            .limit(1)
-        )
+        asked = {"instance": instance, "boot": boot, "patience": patience, "but": list(but)}
         with self._db.read() as tx:
-            row = tx.execute(query).mappings().first()
+            row = tx.execute(_DUE, asked).mappings().first()
         return rows.tenant(row) if row else None
 
     def pooled(self, template_hash: TemplateHash, kind: InstanceKind = InstanceKind.WARM) -> int:
         """Count the tenants of a template that are ready, or being made, for anybody."""
-        query = (
-            select(func.count())
-            .select_from(tenants.join(instances, tenants.c.instance == instances.c.id))
-            .where(
-                tenants.c.template_hash == template_hash,
-                tenants.c.state.in_(UNLEASED),
-                tenants.c.reserved_for == "",
-                instances.c.state != InstanceState.DRAINING,
-                instances.c.kind == kind,
-            )
-        )
         with self._db.read() as tx:
-            return int(tx.execute(query).scalar_one())
+            asked = {"template": template_hash, "kind": kind}
+            return int(tx.execute(_POOLED, asked).scalar_one())
 
     def pooled_templates(self) -> set[TemplateHash]:
         """Return the templates of which a ready tenant exists in the pool."""
-        query = (
-            select(tenants.c.template_hash)
-            .where(tenants.c.state == TenantState.READY, _on(InstanceKind.WARM))
-            .distinct()
-        )
         with self._db.read() as tx:
-            return {TemplateHash(found) for found in tx.execute(query).scalars()}
+            return {TemplateHash(found) for found in tx.execute(_POOLED_TEMPLATES).scalars()}
 
     def counts(self) -> dict[TenantState, int]:
         """Count the tenants by state, every state named."""
-        query = select(tenants.c.state, func.count()).group_by(tenants.c.state)
         with self._db.read() as tx:
-            found = {TenantState(state): count for state, count in tx.execute(query)}
+            found = {TenantState(state): count for state, count in tx.execute(_COUNTS)}
         return {state: found.get(state, 0) for state in TenantState}
-
-
-def _on(kind: InstanceKind) -> ColumnElement[bool]:
-    """Return the condition that a tenant is on an instance of the kind."""
-    return tenants.c.instance.in_(select(instances.c.id).where(instances.c.kind == kind))
