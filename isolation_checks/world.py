@@ -116,7 +116,7 @@ class World:
             neutral = None if cell.server_wide else self.bystander()
             alike = self.scratch.surface.attempt(cell, credential, neutral)
             return "denied" if answer == alike else "crossed"
-        if cell.server_wide and cell.verb == "GET":
+        if cell.looks_at_server:
             return "own" if answer.mentions else "common"
         return "crossed"
 

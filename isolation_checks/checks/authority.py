@@ -65,7 +65,7 @@ class Authority:
 
 def channel_of(cell: Cell, credential: Credential) -> str:
     """Return the channel that a crossing of the credential in the cell belongs to."""
-    if cell.server_wide:
+    if cell.looks_at_server:
         return "X13"
     return "X2" if credential.one_shot else "X1"
 

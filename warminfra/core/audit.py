@@ -45,6 +45,11 @@ class Cell:
     server_wide: bool = False
     """It is of no tenant: there is one target, the server."""
 
+    @property
+    def looks_at_server(self) -> bool:
+        """It only reads from the server itself: then what it is told counts, not that it may."""
+        return self.server_wide and self.verb == "GET"
+
     def __str__(self) -> str:
         return f"{self.kind} at {self.verb} {self.endpoint}"
 
