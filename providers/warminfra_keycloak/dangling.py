@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from warminfra_keycloak.features import FLOW_BINDINGS
-from warminfra_keycloak.references import CLIENT, DEFAULT_ROLE
+from warminfra_keycloak.references import CLIENT, DEFAULT_ROLE, groups
 
 _BY_THE_SERVER = frozenset({"offline_access", "uma_authorization", DEFAULT_ROLE})
 
@@ -21,7 +21,7 @@ def dangling(
     return [
         *_composites(base.get("roles", {}), clients, built_in),
         *_grants("users", base.get("users", []), "username", clients),
-        *_grants("groups", [group for _, group in _groups(base)], "name", clients),
+        *_grants("groups", [line[-1] for _, line in groups(base)], "name", clients),
         *_members(base),
         *_bindings(base),
         *_policies(base, clients, people),
@@ -61,7 +61,7 @@ def _grants(kind: str, holders: list[Any], name: str, clients: set[str]) -> Iter
 
 
 def _members(base: Mapping[str, Any]) -> Iterator[str]:
-    paths = {path for path, _ in _groups(base)}
+    paths = {path for path, _ in groups(base)}
     for user in base.get("users", []):
         for path in user.get("groups", []):
             if path.strip("/") not in paths:
@@ -69,20 +69,10 @@ def _members(base: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{where}: is in {path!r}, which is no group of the file"
 
 
-def _groups(base: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each group with its path, without the first slash."""
-    waiting = [("", group) for group in base.get("groups", [])]
-    while waiting:
-        above, group = waiting.pop()
-        path = f"{above}{group['name']}"
-        yield path, group
-        waiting += [(f"{path}/", below) for below in group.get("subGroups", [])]
-
-
 def _policies(base: Mapping[str, Any], clients: set[str], people: frozenset[str]) -> Iterator[str]:
     """Yield what policies name. A partial export has policies that name users, and no users."""
     users = people | {user["username"].lower() for user in base.get("users", [])}
-    paths = {path for path, _ in _groups(base)}
+    paths = {path for path, _ in groups(base)}
     for client in base.get("clients", []):
         for policy in (client.get("authorizationSettings") or {}).get("policies", []):
             config = policy.get("config") or {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from warminfra_keycloak.references import CLIENT
+from warminfra_keycloak.references import CLIENT, groups
 
 MANAGEMENT = "realm-management"
 
@@ -105,7 +105,7 @@ def _clients(base: Mapping[str, Any]) -> Iterator[str]:
 
 def _grants(base: Mapping[str, Any]) -> Iterator[str]:
     """Yield `admin-roles` if anything but the admin client may manage the realm."""
-    holders = [*base.get("users", []), *_groups(base.get("groups", []))]
+    holders = [*base.get("users", []), *(line[-1] for _, line in groups(base))]
     roles = base.get("roles", {})
     all_roles = [
         *roles.get("realm", []),
@@ -117,12 +117,6 @@ def _grants(base: Mapping[str, Any]) -> Iterator[str]:
         or base.get("clientScopeMappings", {}).get(MANAGEMENT)
     ):
         yield "admin-roles"
-
-
-def _groups(groups: list[Any]) -> Iterator[Mapping[str, Any]]:
-    for group in groups:
-        yield group
-        yield from _groups(group.get("subGroups", []))
 
 
 def empty(value: Any) -> bool:

@@ -93,6 +93,18 @@ def _rename_in_policy(config: Json, old: str) -> None:
             role["id"] = CLIENT + role["id"][len(old) :]
 
 
+def groups(realm: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Mapping[str, Any], ...]]]:
+    """Yield each group's path, without the first slash, and the group behind those above it."""
+    waiting: list[tuple[str, tuple[Mapping[str, Any], ...]]] = [
+        ("", (group,)) for group in realm.get("groups", [])
+    ]
+    while waiting:
+        above, line = waiting.pop()
+        path = f"{above}{line[-1]['name']}"
+        yield path, line
+        waiting += [(f"{path}/", (*line, below)) for below in line[-1].get("subGroups", [])]
+
+
 def decode_policies(realm: Json) -> None:
     """Make lists of the texts that hold lists, in every policy of every client."""
     for client in realm.get("clients", []):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from warminfra.cli import session
-from warminfra.config.load import PREFIX, Loaded
+from warminfra.config.load import Loaded, variable
 from warminfra.service import server
 from warminfra.service.server import serve
 
@@ -16,7 +16,7 @@ def run_service(loaded: Loaded) -> None:
     What was set by flags holds for what the service starts, too: the audits of its schedule.
     """
     for key, value in session.flags().items():
-        os.environ[PREFIX + key.upper().replace(".", "__")] = value
+        os.environ[variable(key)] = value
     serve(loaded.settings)
 
 

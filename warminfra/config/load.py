@@ -42,6 +42,11 @@ _BORROWED = {"home": "KEYCLOAK_HOME", "java_home": "JAVA_HOME"}
 _POLICY_HINT = "policy is read only from the user's or the system's configuration file"
 
 
+def variable(key: str) -> str:
+    """Return the environment variable of a setting, by its key `section.name`."""
+    return PREFIX + key.upper().replace(".", "__")
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The settings and where each came from.
@@ -159,7 +164,7 @@ class _Collector:
             if key.split(".")[0] in POLICY_SECTIONS:
                 self.problems.append(f"env {name}: {_POLICY_HINT}")
             elif key not in self._kinds:
-                names = [PREFIX + known.upper().replace(".", "__") for known in self._kinds]
+                names = [variable(known) for known in self._kinds]
                 self.problems.append(f"env {name}: unknown; {nearest(name, names)}")
             elif self._environ[name]:  # a variable that is empty counts as not set
                 self._set(key, self._environ[name], f"env {name}", self._cwd)

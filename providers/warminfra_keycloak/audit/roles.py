@@ -7,15 +7,14 @@ otherwise in every lease, the app's client and the default role, goes by the tem
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from warminfra.core.models import JsonObject
 from warminfra.core.template import Template
+from warminfra_keycloak.audit import jose
 from warminfra_keycloak.audit.target import realm_of
-from warminfra_keycloak.references import CLIENT, DEFAULT_ROLE
+from warminfra_keycloak.references import CLIENT, DEFAULT_ROLE, groups
 
 _MANAGEMENT = "realm-management"
 _OF_REALM_ADMIN = """
@@ -44,8 +43,7 @@ _OF_ANY_DEFAULT = frozenset(
 
 def in_token(token: str, lease: JsonObject) -> frozenset[str]:
     """Return the roles that an access token of the lease carries."""
-    body = token.split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    claims = jose.claims_of(token)
     default = DEFAULT_ROLE.replace("{realm}", realm_of(lease))
     found = {
         DEFAULT_ROLE if role == default else role
@@ -62,14 +60,14 @@ def granted(template: Template) -> dict[str, frozenset[str]]:
     base = template.base
     inside = {**_BUILT_IN, **dict(_inside(base.get("roles", {})))}
     inside[DEFAULT_ROLE] = inside.get(DEFAULT_ROLE, frozenset()) | _OF_ANY_DEFAULT
-    groups = dict(_groups(base.get("groups", [])))
+    by_path = {path: frozenset[str]().union(*map(_roles_of, line)) for path, line in groups(base)}
     of_file = {user["username"].lower(): user for user in base.get("users", [])}
     found = {}
     for user in template.users:
         own = of_file.get(user.username.lower(), {})
         roles = {DEFAULT_ROLE, *user.roles, *_roles_of(own)}
         for path in own.get("groups", []):
-            roles |= groups.get("/" + path.strip("/"), frozenset())
+            roles |= by_path.get(path.strip("/"), frozenset())
         found[user.username] = _closed(roles, inside)
     return found
 
@@ -91,16 +89,6 @@ def _inside(roles: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[str]]]:
     for name, role in declared:
         parts = role.get("composites", {})
         yield name, frozenset(_named(parts.get("realm", []), parts.get("client", {})))
-
-
-def _groups(
-    groups: Iterable[Mapping[str, Any]], above: str = "", inherited: frozenset[str] = frozenset()
-) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield each group's path with the roles that its members have, its parents' among them."""
-    for group in groups:
-        path, roles = f"{above}/{group['name']}", inherited | _roles_of(group)
-        yield path, roles
-        yield from _groups(group.get("subGroups", []), path, roles)
 
 
 def _closed(roles: Iterable[str], inside: Mapping[str, frozenset[str]]) -> frozenset[str]:
