@@ -30,7 +30,7 @@ def minimised(steps: Sequence[Step], shows: Callable[[Steps], bool], runs: int) 
         best = whole
     else:
         return None
-    number = len(best) - 2  # the last step is what crosses
+    number = len(best) - 1  # the last, too: what changed may have changed before
     while number >= 0 and left > 0:
         shorter = best[:number] + best[number + 1 :]
         if tried(shorter):

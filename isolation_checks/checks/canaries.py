@@ -13,8 +13,9 @@ from warminfra.core.models import JsonObject
 class Canaries:
     """A marks every field that it can write; every byte that is not A's own is looked through.
 
-    B and a later tenant log in and ask all that they may; the auditor reads all that is inside them
-    and of the server. The mark must be seen in A's own answers, or nothing was written.
+    B, and a tenant made after A's end, log in and ask all that they may; the auditor reads all that
+    is inside them and of the server. The mark must be seen in A's own answers, or nothing was
+    written.
     """
 
     name = "canaries"
@@ -40,18 +41,22 @@ class Canaries:
             world.controls += len(own)
             world.note("X12", "fields that A has marked", ", ".join(fields))
             self._asks(world, second)
+        inside = {"B": surface.everything(second.lease), "the server": self._server(world)}
+        world.scratch.release(first)
+        with surface.heard(look):
             later = world.attacker()
             self._asks(world, later)
         self._judge(world, first, seen)
-        for where, text in (
-            ("B", surface.everything(second.lease)),
-            ("a later tenant", surface.everything(later.lease)),
-            ("the server", "".join(surface.server_state().values())),
-        ):
+        inside["a later tenant"] = surface.everything(later.lease)
+        inside["the server after A's end"] = self._server(world)
+        for where, text in inside.items():
             world.attempts += 1
             if mark in text:
                 self._report(world, f"mark inside {where}", "what A wrote stands there", ())
-        world.scratch.release(first, second.lease, later.lease)
+        world.scratch.release(second.lease, later.lease)
+
+    def _server(self, world: World) -> str:
+        return "".join(world.scratch.surface.server_state().values())
 
     def _asks(self, world: World, party: Party) -> None:
         """Make every call that reads, with all that the party has."""

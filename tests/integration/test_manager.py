@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from tests.stateful.installation import POOL_MAX, SETTINGS, TEMPLATE, Installation
+from tests.stateful.installation import POOL_MAX, TEMPLATE, Installation
 from warminfra.core import errors
 from warminfra.core.ids import TenantId, VerdictId, mint_tenant_id
 from warminfra.core.models import Granted, LeaseRequest, ProcessRef, Recipe, Verdict, Waiting
 from warminfra.core.secret import Secret
-from warminfra.core.states import InstanceKind, InstanceState, LeaseState, TenantState
+from warminfra.core.states import LeaseState, TenantState
 from warminfra.core.template import ClientSpec
 from warminfra.leasing.handle import handle_of
 from warminfra.leasing.settings import QUARANTINE_AFTER, TICKET_PATIENCE
@@ -343,63 +341,6 @@ def test_a_changed_recipe_gets_new_tenants(world: Installation) -> None:
     assert isinstance(world.manager.acquire(LeaseRequest("app", KEY)), Waiting)
     world.settle()
     assert grant(world).tenant.template_hash == changed.hash
-
-
-def test_an_instance_is_replaced_after_so_many_tenants(
-    migrated_ledger: Path, tmp_path: Path
-) -> None:
-    """The successor is ready before the old one drains; that one goes when it is empty."""
-    world = Installation(migrated_ledger, tmp_path)
-    world.fleet.settings = replace(world.fleet.settings, replace_after=POOL_MAX)
-    for _ in range(30):
-        world.step()
-    states = [row.state for row in world.ledger.instances.current()]
-    assert InstanceState.DRAINING in states
-    assert InstanceState.READY in states
-    first = world.ledger.instances.current()[0]
-    assert first.state is InstanceState.DRAINING
-    assert first.id in [worker.instance for worker in world.fleet.finished()]
-    world.ledger.close()
-
-
-def test_the_least_loaded_instance_makes_the_next(migrated_ledger: Path, tmp_path: Path) -> None:
-    """Of two warm instances each gets its share."""
-    world = Installation(migrated_ledger, tmp_path, settings=replace(SETTINGS, warm=2))
-    for _ in range(3):
-        world.step()
-    granted = [grant_soon(world, f"{KEY}{number}") for number in range(6)]
-    loads = Counter(one.tenant.instance for one in granted)
-    assert sorted(loads.values()) == [3, 3]
-    world.ledger.close()
-
-
-def test_a_warm_instance_is_parked_while_nobody_may_use_it(world: Installation) -> None:
-    """Its process ends, its data stays; whoever may share finds it back. Somebody who needs the
-    memory has it at once."""
-    world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
-    world.settle()
-    (warm,) = (r for r in world.ledger.instances.current() if r.kind is InstanceKind.WARM)
-    assert warm.state is InstanceState.READY, "not at once"
-    world.clock.advance(SETTINGS.park_after)
-    world.settle()
-    assert world.ledger.instances.get(warm.id) == replace(
-        warm, state=InstanceState.PARKED, note="stopped to save memory: nobody can use it now"
-    )
-    assert not world.server.up
-    world.restart()
-    world.settle()
-    assert not world.server.up, "a new service starts it"
-    world.ledger.sharing.lift(world.clock.wall())
-    world.settle()
-    assert world.server.up
-    assert grant(world).tenant.instance == warm.id
-    world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
-    world.manager.release(*held(world))
-    world.settle()
-    requests = [f"{KEY} own {number}" for number in range(4)]
-    for key in requests:
-        grant_soon(world, key)
-    assert not world.server.up, "four of one's own fit only without the warm one"
 
 
 def test_a_reboot_ends_bound_leases_and_counts_the_others_in_wall_time(

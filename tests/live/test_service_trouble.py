@@ -19,7 +19,9 @@ from tests.live.test_service_lease import give_back, handle, take
 
 pytestmark = pytest.mark.live
 
-SMALL = '[pool]\nmin = 2\nmax = 2\n[keycloak]\ntransaction_timeout = "10s"\n'
+SMALL = (
+    "[pool]\nmin = 2\nmax = 2\n[leases]\ngrace = '5s'\n[keycloak]\ntransaction_timeout = '10s'\n"
+)
 """A create without an answer is in doubt for the server's transaction timeout and half a minute."""
 
 
@@ -43,6 +45,15 @@ def stopped(pids: list[int]) -> Iterator[None]:
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
+
+
+def tenants_on(installation: Installation) -> set[str]:
+    """Return the ids of the tenants that its server has."""
+    provider = installation.provider()
+    try:
+        return {str(found.ref.id) for found in provider.list_tenants()}
+    finally:
+        provider.close()
 
 
 def settle(installation: Installation) -> None:
@@ -98,6 +109,34 @@ def test_the_service_is_killed(ours: Installation) -> None:
     assert ours.keycloak_pids() == keycloak
     ours.run("renew", document["id"], env=handle(document))
     give_back(ours, document)
+    settle(ours)
+
+
+def test_two_ups_at_once(ours: Installation) -> None:
+    """Both find it ready, one of them has started it."""
+    ours.kill_service()
+    both = [ours.start(["up"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    told = [run.communicate(timeout=60.0) for run in both]
+    assert [run.returncode for run in both] == [0, 0], told
+    assert sorted("(started" in out for out, _ in told) == [False, True]
+    settle(ours)
+
+
+def test_the_ledger_is_lost(ours: Installation) -> None:
+    """The server that runs serves on; what lies on it goes when its grace period is over."""
+    keycloak, (instance,) = ours.keycloak_pids(), ours.ports()
+    before = tenants_on(ours)
+    assert before
+    ours.kill_service()
+    for file in ours.ledger_path.parent.glob(f"{ours.ledger_path.name}*"):
+        file.unlink()
+    ours.up()
+    ours.enroll()
+    assert ours.keycloak_pids() == keycloak
+    document = take(ours)
+    assert [row["id"] for row in ours.json("status")["instances"]] == [instance]
+    give_back(ours, document)
+    wait_until(lambda: not before & tenants_on(ours), 90.0, "the end of what the old one knew")
     settle(ours)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +15,7 @@ from isolation_checks.stage import Illegal, run_steps
 from isolation_checks.steps import Step
 from isolation_checks.world import World
 from tests.fake_scratch import FakeScratch
+from warminfra.core.audit import Cell, Credential
 
 
 def after_two_lives(fake: FakeScratch, credential: Any, place: str) -> bool:
@@ -52,6 +55,20 @@ def test_a_leak_that_is_there_only_once_is_told() -> None:
     finding = search(lambda: World(FakeScratch(once).as_scratch(), lambda _: None), 200, 1, 60.0)
     assert leaked
     assert finding is not None
+
+
+def test_a_server_that_yields_now_this_now_that_does_not_break_it() -> None:
+    """A repeated example may find other credentials and other cells than it found before."""
+
+    class Fickle(FakeScratch):
+        def mint(self, lease: Any) -> Sequence[Credential]:
+            return [one for one in super().mint(lease) if one.one_shot or chance.random() < 0.5]
+
+        def cells(self, kind: str) -> list[Cell]:
+            return super().cells(kind)[: chance.randint(1, 2)]
+
+    chance = random.Random(1)
+    assert search(lambda: World(Fickle().as_scratch(), lambda _: None), 300, 1, 60.0) is None
 
 
 def test_a_search_that_breaks_says_so() -> None:

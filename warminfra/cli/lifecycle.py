@@ -25,6 +25,7 @@ from warminfra.core.errors import (
     Unreachable,
     from_code,
 )
+from warminfra.core.files import file_lock
 from warminfra.core.models import JsonObject
 from warminfra.images.holding import Store
 
@@ -38,6 +39,9 @@ LOCK_NAME = "service.lock"
 PID_NAME = "service.pid"
 """Process and start time of the service that `up` started last."""
 
+_Started = tuple[subprocess.Popen[bytes], Path, int]
+"""A service, its log, and where its part of the log begins."""
+
 
 def up(
     wait: Annotated[str, typer.Option("--wait", help="Longest wait for readiness.")] = "10m",
@@ -48,7 +52,7 @@ def up(
     Returns when a lease is possible.
     """
     limit = session.seconds("--wait", wait)
-    started = None if _alive() else _start()
+    started = None if _alive() else _start_once(limit)
     status = _until_ready(started, limit)
     if form is Plain.JSON:
         emit(as_json(status))
@@ -119,8 +123,14 @@ def _pid() -> int:
         return 0
 
 
-def _start() -> tuple[subprocess.Popen[bytes], Path, int]:
-    """Start the service detached; return it, its log, and where its part of the log begins."""
+def _start_once(limit: float) -> _Started | None:
+    """Start the service, or wait for the one that another `up` has just started."""
+    with file_lock(session.loaded().settings.service.state_dir / "up.lock"):
+        return None if _alive() or _comes_up(limit) else _start()
+
+
+def _start() -> _Started:
+    """Start the service detached."""
     log = session.loaded().settings.service.state_dir / LOG_NAME
     options = [word for pair in session.flags().items() for word in ("--set", "=".join(pair))]
     try:
@@ -166,9 +176,7 @@ def _comes_up(limit: float) -> bool:
     return False
 
 
-def _until_ready(
-    started: tuple[subprocess.Popen[bytes], Path, int] | None, limit: float
-) -> JsonObject:
+def _until_ready(started: _Started | None, limit: float) -> JsonObject:
     deadline = time.monotonic() + limit
     phase = "starting the service"
     with Progress() as progress:

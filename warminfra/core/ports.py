@@ -112,6 +112,10 @@ class Launcher(Protocol):
         """Get, build and pre-initialise whatever a start needs. Repeating it is cheap."""
         ...
 
+    def instances(self) -> Collection[InstanceId]:
+        """Return all that were made here and not discarded, whether they run or not."""
+        ...
+
     def start(self, instance: InstanceId, progress: Progress) -> RunningInstance:
         """Start `instance`, from its data or, if it has none, from a re-keyed snapshot copy."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
@@ -34,6 +34,10 @@ class ExternalLauncher:
 
     def prepare(self, progress: Progress) -> None:
         """Nothing to prepare."""
+
+    def instances(self) -> Collection[InstanceId]:
+        """Return none: the server is somebody else's."""
+        return ()
 
     def start(self, instance: InstanceId, progress: Progress) -> RunningInstance:
         """Return the access. Raises `ConfigInvalid` if there is none, and what `access` raises."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -78,6 +78,10 @@ class LocalLauncher:
             shutil.rmtree(discarded, ignore_errors=True)
         home = self._distribution.obtain(self._cache, progress)
         self._snapshots.obtain(home, progress)
+
+    def instances(self) -> Collection[InstanceId]:
+        """Return those that have a folder, whatever is in it."""
+        return [InstanceId(found.name) for found in sorted(self._folder.glob("[!.]*/"))]
 
     def start(self, instance: InstanceId, progress: Progress) -> RunningInstance:
         """Start the instance or adopt it if it runs; return once it is ready.

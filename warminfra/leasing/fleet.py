@@ -2,6 +2,7 @@
 
 Of warm instances there are always so many that take new tenants. After `replace_after` tenants made
 one gets a successor; once that is ready the old one drains, and stops when its last tenant is gone.
+So does one too many, of another setting or of a ledger that was lost.
 While no recipe may share, they are parked. Of dedicated instances there is one for each request
 that waits, as far as there is room, and the spares.
 """
@@ -9,8 +10,10 @@ that waits, as far as there is room, and the spares.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
+
+import structlog
 
 from warminfra.core.clock import Clock
 from warminfra.core.entropy import Entropy
@@ -23,6 +26,8 @@ from warminfra.leasing.room import Room
 from warminfra.leasing.settings import LeasingSettings
 from warminfra.leasing.worker import Worker
 from warminfra.ledger import Ledger
+
+log = structlog.get_logger()
 
 NewWorker = Callable[[InstanceId, InstanceKind], Worker]
 
@@ -69,6 +74,22 @@ class Fleet:
             self._tend_dedicated(
                 [row for row in staying if row.kind is InstanceKind.DEDICATED], alone
             )
+
+    def take_in(self, found: Iterable[InstanceId]) -> None:
+        """Enter the servers that the ledger does not know, as when it was lost: they are warm.
+
+        What is on them has its grace period like all else that the ledger did not know.
+        """
+        for instance in found:
+            if self.ledger.instances.get(instance) is None:
+                log.warning("a server that the ledger did not know", instance=instance)
+                self.ledger.instances.add(
+                    instance,
+                    self.provider_name,
+                    InstanceKind.WARM,
+                    self.clock.wall(),
+                    InstanceState.UNHEALTHY,
+                )
 
     def finished(self) -> list[Worker]:
         """Return the workers of drained warm instances; the caller shuts them down and drops them.
@@ -123,9 +144,10 @@ class Fleet:
         fresh = [row for row in staying if row.made < self.settings.replace_after]
         for _ in range(self.settings.warm - len(fresh)):
             self._add(InstanceKind.WARM)
-        if sum(row.state is InstanceState.READY for row in fresh) >= self.settings.warm:
+        serving = [row for row in fresh if row.state is InstanceState.READY][: self.settings.warm]
+        if len(serving) == self.settings.warm:
             for row in staying:
-                if row not in fresh:
+                if row not in serving:
                     self._drain(row)
         if useful:
             self._useless_since = None

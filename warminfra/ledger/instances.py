@@ -49,15 +49,22 @@ class Instances:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, instance: InstanceId, provider: str, kind: InstanceKind, now: datetime) -> None:
-        """Write down the intent to start a new instance."""
+    def add(
+        self,
+        instance: InstanceId,
+        provider: str,
+        kind: InstanceKind,
+        now: datetime,
+        state: InstanceState = InstanceState.STARTING,
+    ) -> None:
+        """Write down the intent to start a new instance, or that one was found in another state."""
         with self._db.write() as tx:
             tx.execute(
                 insert(instances).values(
                     id=instance,
                     provider=provider,
                     kind=kind,
-                    state=InstanceState.STARTING,
+                    state=state,
                     created_at=now,
                 )
             )

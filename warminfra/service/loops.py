@@ -67,6 +67,7 @@ class Loops:
             if row.state is InstanceState.READY:
                 parts.ledger.instances.move(row.id, InstanceState.UNHEALTHY)
         parts.reaper.resume()
+        parts.fleet.take_in(parts.launcher.instances())
         parts.fleet.tend()
         self._tender.start()
         self._holders.start()

@@ -8,7 +8,7 @@ never evidence of what a real server does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from warminfra.core.clock import Clock
@@ -234,6 +234,9 @@ class FakeLauncher:
 
     def prepare(self, progress: Progress) -> None:
         progress("preparing")
+
+    def instances(self) -> Collection[InstanceId]:
+        return ()
 
     def start(self, instance: InstanceId, progress: Progress) -> RunningInstance:
         self._fault("start:before")

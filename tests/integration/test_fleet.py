@@ -1,0 +1,115 @@
+"""Which instances there are: replaced, parked, found again, and no more than are wanted."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from tests.integration.test_manager import KEY, grant, grant_soon, held
+from tests.stateful.installation import POOL_MAX, SETTINGS, TEMPLATE, Installation
+from warminfra.core.models import Recipe
+from warminfra.core.states import InstanceKind, InstanceState
+
+
+def test_an_instance_is_replaced_after_so_many_tenants(
+    migrated_ledger: Path, tmp_path: Path
+) -> None:
+    """The successor is ready before the old one drains; that one goes when it is empty."""
+    world = Installation(migrated_ledger, tmp_path)
+    world.fleet.settings = replace(world.fleet.settings, replace_after=POOL_MAX)
+    for _ in range(30):
+        world.step()
+    states = [row.state for row in world.ledger.instances.current()]
+    assert InstanceState.DRAINING in states
+    assert InstanceState.READY in states
+    first = world.ledger.instances.current()[0]
+    assert first.state is InstanceState.DRAINING
+    assert first.id in [worker.instance for worker in world.fleet.finished()]
+    world.ledger.close()
+
+
+def test_the_least_loaded_instance_makes_the_next(migrated_ledger: Path, tmp_path: Path) -> None:
+    """Of two warm instances each gets its share."""
+    world = Installation(migrated_ledger, tmp_path, settings=replace(SETTINGS, warm=2))
+    for _ in range(3):
+        world.step()
+    granted = [grant_soon(world, f"{KEY}{number}") for number in range(6)]
+    loads = Counter(one.tenant.instance for one in granted)
+    assert sorted(loads.values()) == [3, 3]
+    world.ledger.close()
+
+
+def test_a_warm_instance_is_parked_while_nobody_may_use_it(world: Installation) -> None:
+    """Its process ends, its data stays; whoever may share finds it back. Somebody who needs the
+    memory has it at once."""
+    world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
+    world.settle()
+    (warm,) = (r for r in world.ledger.instances.current() if r.kind is InstanceKind.WARM)
+    assert warm.state is InstanceState.READY, "not at once"
+    world.clock.advance(SETTINGS.park_after)
+    world.settle()
+    assert world.ledger.instances.get(warm.id) == replace(
+        warm, state=InstanceState.PARKED, note="stopped to save memory: nobody can use it now"
+    )
+    assert not world.server.up
+    world.restart()
+    world.settle()
+    assert not world.server.up, "a new service starts it"
+    world.ledger.sharing.lift(world.clock.wall())
+    world.settle()
+    assert world.server.up
+    assert grant(world).tenant.instance == warm.id
+    world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
+    world.manager.release(*held(world))
+    world.settle()
+    requests = [f"{KEY} own {number}" for number in range(4)]
+    for key in requests:
+        grant_soon(world, key)
+    assert not world.server.up, "four of one's own fit only without the warm one"
+
+
+def test_a_server_that_the_ledger_does_not_know_is_taken_in(
+    world: Installation, migrated_ledger: Path
+) -> None:
+    """A ledger that was lost: the server serves on, what lies on it has its grace period."""
+    (known,) = world.ledger.instances.current()
+    before = set(world.server.realms)
+    assert before
+    world.ledger.close()
+    shutil.copy(migrated_ledger, world.path)
+    world.restart()
+    assert world.ledger.instances.current() == []
+    world.ledger.recipes.enroll(
+        Recipe("app", "/recipe", TEMPLATE.hash, {}, {}, 1, 1, world.clock.wall()), TEMPLATE
+    )
+    world.fleet.take_in([known.id])
+    world.fleet.take_in([known.id])
+    assert grant_soon(world, KEY).tenant.instance == known.id
+    assert before <= set(world.server.realms), "the grace period was not kept"
+    world.clock.advance(SETTINGS.grace)
+    world.settle()
+    assert not before & set(world.server.realms)
+    assert [row.id for row in world.ledger.instances.current()] == [known.id]
+
+
+def test_a_warm_instance_too_many_drains(migrated_ledger: Path, tmp_path: Path) -> None:
+    """Two were wanted, now it is one: the other goes when its last tenant is gone."""
+    world = Installation(migrated_ledger, tmp_path, settings=replace(SETTINGS, warm=2))
+    for _ in range(3):
+        world.step()
+    leases = [grant_soon(world, f"{KEY}{number}") for number in range(2)]
+    assert len({one.tenant.instance for one in leases}) == 2
+    world.fleet.settings = SETTINGS
+    world.fleet.tend()
+    (drains,) = (
+        row for row in world.ledger.instances.current() if row.state is InstanceState.DRAINING
+    )
+    world.settle()
+    assert world.fleet.finished() == []
+    (its,) = (one for one in leases if one.tenant.instance == drains.id)
+    world.manager.release(its.lease.id, its.handle.reveal())
+    world.settle()
+    assert [worker.instance for worker in world.fleet.finished()] == [drains.id]
+    world.ledger.close()
