@@ -103,6 +103,15 @@ def test_up_says_why_the_service_did_not_start(home: Home) -> None:
     assert "installation.json is damaged" in ran.stderr.splitlines()[-1]
 
 
+def test_a_ledger_that_is_damaged_is_told_by_its_name(home: Home) -> None:
+    """One line with the file and what to do, and exit code 78."""
+    home.state_dir.mkdir(parents=True)
+    (home.state_dir / "ledger.db").write_bytes(b"no ledger" * 1000)
+    ran = home.run("up")
+    assert ran.returncode == 78
+    assert "ledger.db is damaged" in ran.stderr.splitlines()[-1]
+
+
 def test_a_second_service_is_refused(home: Home) -> None:
     """A second service on the same state directory ends with 79 and names the first."""
     pid = bring_up(home)

@@ -19,12 +19,13 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from warminfra.core.errors import StorageFull, WarminfraError
+from warminfra.core.errors import ConfigInvalid, StorageFull, WarminfraError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _PATIENCE = 30
 """Seconds that a connection waits for another's lock."""
 _STORAGE_FAULTS = ("disk is full", "readonly", "disk I/O error", "unable to open")
+_DAMAGE = ("not a database", "malformed")
 
 
 class Database:
@@ -96,14 +97,20 @@ class Database:
             yield
         except (OperationalError, DatabaseError) as error:
             cause = str(error.orig)
-            if isinstance(error.orig, WarminfraError) or not any(
-                fault in cause for fault in _STORAGE_FAULTS
-            ):
+            if isinstance(error.orig, WarminfraError):
                 raise
-            raise StorageFull(
-                f"the ledger {self.path} cannot be written: {cause}",
-                hint="free disk space; nothing was changed, and releases are tried again",
-            ) from None
+            if any(fault in cause for fault in _STORAGE_FAULTS):
+                raise StorageFull(
+                    f"the ledger {self.path} cannot be written: {cause}",
+                    hint="free disk space; nothing was changed, and releases are tried again",
+                ) from None
+            if any(fault in cause for fault in _DAMAGE):
+                raise ConfigInvalid(
+                    f"the ledger {self.path} is damaged: {cause}",
+                    hint="restore it, or move it and its -wal away: the next service takes in the "
+                    "servers that it finds, and ends what lies on them after leases.grace",
+                ) from None
+            raise
 
 
 _FORGET_TRIES = 10
