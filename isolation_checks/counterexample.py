@@ -98,16 +98,28 @@ def read(file: Path) -> dict[str, Any]:
 def replay(
     server: Scratch, document: Mapping[str, Any], checks: Iterable[Check]
 ) -> tuple[str, ...] | None:
-    """Do it on a fresh server; return what gives the crossing away, None if nothing crosses."""
+    """Do it on a fresh server; return what gives the crossing away, None if nothing crosses.
+
+    What breaks after it has crossed does not undo that.
+    """
     drawn = {name: document[name] for name in ("seed", "effort", "cycles") if name in document}
     world = World(server, lambda _: None, check=document["check"], **drawn)
-    if document["steps"]:
-        run_steps(world, from_json(document["steps"]), document["witness"])
-    else:
-        for check in checks:
-            if check.name == document["check"]:
-                check.run(world)
-    return next((found.trace for found in world.found if found.name == document["finding"]), None)
+    broke: Exception | None = None
+    try:
+        if document["steps"]:
+            run_steps(world, from_json(document["steps"]), document["witness"])
+        else:
+            for check in checks:
+                if check.name == document["check"]:
+                    check.run(world)
+    except Exception as error:  # noqa: BLE001 - told below, unless it has crossed
+        broke = error
+    for found in world.found:
+        if found.name == document["finding"]:
+            return found.trace
+    if broke is not None:
+        raise broke
+    return None
 
 
 def main(file: Path) -> None:

@@ -58,6 +58,8 @@ from warminfra.core.audit import AuditPackage
 from warminfra.core.errors import WarminfraError
 from warminfra.service.fingerprint import Fingerprint
 
+CONFIRMATIONS = 2
+"""Virgin servers on which what was found is tried again, if the first does not come to its end."""
 SEARCH_SECONDS = 4.0
 """Most seconds for each example of the search, over all of them."""
 
@@ -132,25 +134,16 @@ class Audit:
     fingerprint_parts: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Outcome:
-        """Carry it out; whatever breaks ends as `inconclusive` with the reason."""
-        try:
-            with self._scratch() as server:
-                self._describe(server)
-                for check in CHECKS:
-                    self._check(server, check)
-                self._search(server)
-                self._mutants(server)
-                if not self.profile.blocks:
-                    self._block(server, blocks(self.profile, self.seed)[0], killed=False)
-            if self.profile.blocks:
-                self._blocks()
-            found = [event for event in self.events if isinstance(event, Finding)]
-            if found:
-                self._confirm(found)
-        except (WarminfraError, OSError) as error:
-            self._emit(Trouble("scratch installation", getattr(error, "message", str(error))))
-        except Exception as error:  # noqa: BLE001 - a fault of ours is never a pass
-            self._emit(Trouble("the prover", f"{type(error).__name__}: {error}"))
+        """Carry it out; whatever breaks ends as `inconclusive` with the reason.
+
+        But what was found until then is tried again all the same, and may end as `revert`.
+        """
+        if self._came_to_its_end(self._examine) and self.profile.blocks:
+            self._came_to_its_end(self._blocks)
+        found = [event for event in self.events if isinstance(event, Finding)]
+        tried_again = not found or any(
+            self._came_to_its_end(self._confirm, found) for _ in range(CONFIRMATIONS)
+        )
         return judge(
             self.events,
             planned=self.profile.programs,
@@ -158,6 +151,7 @@ class Audit:
             confirmed=frozenset(example.finding.name for example in self.examples),
             accepted=self.accepted,
             known=self.known,
+            tried_again=tried_again,
         )
 
     # ------------------------------------------------------------ parts
@@ -165,13 +159,34 @@ class Audit:
     def _scratch(self) -> AbstractContextManager[Scratch]:
         return scratch(self.settings, self.package, self.recipe, self._phase)
 
+    def _came_to_its_end(self, work: Callable[P, None], *args: P.args, **named: P.kwargs) -> bool:
+        """Do what has a scratch installation of its own; tell of what kept it from its end."""
+        try:
+            work(*args, **named)
+        except (WarminfraError, OSError) as error:
+            self._emit(Trouble("scratch installation", getattr(error, "message", str(error))))
+        except Exception as error:  # noqa: BLE001 - a fault of ours is never a pass
+            self._emit(Trouble("the prover", f"{type(error).__name__}: {error}"))
+        else:
+            return True
+        return False
+
+    def _examine(self) -> None:
+        """Check the system as it is, then see that what is planted is seen."""
+        with self._scratch() as server:
+            self._describe(server)
+            for check in CHECKS:
+                self._check(server, check)
+            self._search(server)
+            self._mutants(server)
+            if not self.profile.blocks:
+                self._block(server, blocks(self.profile, self.seed)[0], killed=False)
+
     def _describe(self, server: Scratch) -> None:
         """Say what is audited, and that it is what runs."""
         self.features = server.template.features
         self.lease_class = server.template.lease_class
-        scratch_one = Fingerprint(
-            server.parts.launcher, self.settings.sharing, self.settings.reach.mode
-        )
+        scratch_one = Fingerprint(server.launcher, self.settings.sharing, self.settings.reach.mode)
         self.fingerprint, self.fingerprint_parts = (
             scratch_one.digest(),
             dict(scratch_one.parts()),
@@ -221,6 +236,7 @@ class Audit:
             self.seed,
             self.profile.searched * SEARCH_SECONDS,
         )
+        self._carried("what the search left", server.abandon)
         if found is not None:
             self._emit(found)
 

@@ -18,16 +18,19 @@ FILE = "audits.ndjson"
 UNFINISHED = "unfinished"
 
 Entry = dict[str, Any]
-"""id, created_at, fingerprint, lease_class, profile, outcome, findings, confirmed."""
+"""id, created_at, fingerprint, lease_class, profile, outcome, findings, confirmed, tried_again."""
 
 
 def note(state_dir: Path, entry: Entry) -> None:
     """Add a line (0600). Raises `StorageFull`."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        with open(os.open(state_dir / FILE, flags, 0o600), "a") as out:
-            out.write(json.dumps(entry) + "\n")
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        with open(os.open(state_dir / FILE, flags, 0o600), "a+b") as out:
+            whole = not out.tell() or os.pread(out.fileno(), 1, out.tell() - 1) == b"\n"
+            # A line that was cut off takes no other with it.
+            out.write(b"" if whole else b"\n")
+            out.write(json.dumps(entry).encode() + b"\n")
     except OSError as error:
         raise StorageFull(
             f"cannot write {state_dir / FILE}: {error.strerror}", hint="free space"
@@ -62,4 +65,8 @@ def finished(entries: Sequence[Entry]) -> list[Entry]:
 
 def false_alarms(entries: list[Entry]) -> int:
     """Return how many of them found something that a virgin server did not show again."""
-    return sum(1 for entry in entries if set(entry["findings"]) - set(entry["confirmed"]))
+    return sum(
+        1
+        for entry in entries
+        if entry.get("tried_again", True) and set(entry["findings"]) - set(entry["confirmed"])
+    )

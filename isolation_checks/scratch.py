@@ -36,7 +36,7 @@ from warminfra.core.models import (
     RunningInstance,
     ServerAccess,
 )
-from warminfra.core.states import TenantState
+from warminfra.core.states import InstanceKind, TenantState
 from warminfra.core.template import DOMAIN, Template
 from warminfra.instances.local import LocalLauncher
 from warminfra.leasing.manager import LeaseManager
@@ -204,31 +204,32 @@ class Scratch:
 
     def rows(self) -> Sequence[Row]:
         """Return the rows of the server's database, as it is now."""
-        return self._rows(self._launcher.data_of(self._instance))
+        return self._rows(self.launcher.data_of(self._instance))
 
     def snapshot_rows(self) -> Sequence[Row]:
         """Return the rows that every server begins with."""
-        return self._rows(self._launcher.snapshot_data(lambda _: None))
+        return self._rows(self.launcher.snapshot_data(lambda _: None))
 
     def copied_rows(self) -> Sequence[Row]:
         """Start one more server from the snapshot, return its rows, and discard it."""
         instance = InstanceId(f"kc-{secrets.token_hex(4)}")
         try:
-            self._launcher.start(instance, lambda _: None)
-            return self._rows(self._launcher.data_of(instance))
+            self.launcher.start(instance, lambda _: None)
+            return self._rows(self.launcher.data_of(instance))
         finally:
-            self._launcher.stop(instance, discard=True)
+            self.launcher.stop(instance, discard=True)
 
     def files(self) -> Iterator[Path]:
         """Yield every file of the installation, its log included, but for the server's own data."""
-        data = self._launcher.data_of(self._instance)
+        data = self.launcher.data_of(self._instance)
         for file in sorted(self.folder.rglob("*")):
             if file.is_file() and not file.is_relative_to(data):
                 yield file
 
     @property
-    def _launcher(self) -> LocalLauncher:
-        return cast(LocalLauncher, self.parts.launcher)
+    def launcher(self) -> LocalLauncher:
+        """Return who starts the server."""
+        return cast(LocalLauncher, self.parts.launchers[InstanceKind.WARM])
 
     @property
     def _instance(self) -> InstanceId:
@@ -284,8 +285,14 @@ def scratch(
         sharing=replace(settings.sharing, policy="unproven"),
         keycloak=replace(settings.keycloak, http_port=0, management_port=0),
         reach=_own_reach(settings.reach),
-        instances=replace(settings.instances, replace_after=sys.maxsize, warm=1),
         # What is audited is the machine, not how much of it the node allows.
+        instances=replace(
+            settings.instances,
+            replace_after=sys.maxsize,
+            warm=1,
+            soft_cap=sys.maxsize,
+            hard_cap=sys.maxsize,
+        ),
         leases=Leases(),
         hold=Hold(),
     )

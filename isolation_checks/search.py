@@ -127,6 +127,9 @@ class _Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.stage.end()
+        self.stage.world.watch(self.stage.steps)
+        self.stage.world.end()
+        self.found.extend(self.stage.world.found)
 
 
 def _picked(pick: int, options: Sequence[_Option]) -> _Option:

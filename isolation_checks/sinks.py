@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import smtplib
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -80,6 +81,12 @@ def http_sink() -> Iterator[Sink]:
             )
 
     yield from _served(Handler, sink)
+
+
+def send_mail(port: int) -> None:
+    """Send a mail of our own to the mail server there."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=5.0) as server:
+        server.sendmail("a@example.test", ["b@example.test"], "Subject: ours")
 
 
 def _served(handler: type[socketserver.StreamRequestHandler], sink: Sink) -> Iterator[Sink]:

@@ -42,6 +42,8 @@ class Outcome:
     """Cells (a credential at a verb of an endpoint, at a target, at a time) that were tried."""
     cells_known: int
     mutants: tuple[Planted, ...] = field(default=())
+    tried_again: bool = True
+    """Whether what was found could be tried again; else nothing is known of what is unconfirmed."""
 
 
 def judge(
@@ -52,8 +54,12 @@ def judge(
     accepted: frozenset[str],
     checks: Sequence[str] = (),
     known: frozenset[tuple[str, str, str]] = frozenset(),
+    tried_again: bool = True,
 ) -> Outcome:
-    """Return the outcome of an audit that told `events`; `planned` programs, `checks` by name."""
+    """Return the outcome of an audit that told `events`; `planned` programs, `checks` by name.
+
+    `tried_again` says whether the confirmation of what was found came to its end.
+    """
     findings = tuple(event for event in events if isinstance(event, Finding))
     troubles = [event for event in events if isinstance(event, Trouble)]
     planted = tuple(event for event in events if isinstance(event, Planted))
@@ -80,7 +86,8 @@ def judge(
     if len(programs) < planned:
         doubts.append(f"{len(programs)} of {planned} programs ran")
     unconfirmed = [finding for finding in open_findings if finding.name not in confirmed]
-    doubts += [f"{finding.name} was not seen again on a virgin server" for finding in unconfirmed]
+    again = "was not seen again" if tried_again else "could not be tried again"
+    doubts += [f"{finding.name} {again} on a virgin server" for finding in unconfirmed]
 
     certain = [finding for finding in open_findings if finding.name in confirmed]
     if certain:
@@ -103,6 +110,7 @@ def judge(
         cells_tried=len(known & {(one.cell, one.target, one.when) for one in tried}),
         cells_known=len(known),
         mutants=planted,
+        tried_again=tried_again,
     )
 
 

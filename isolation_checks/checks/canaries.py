@@ -13,16 +13,16 @@ from warminfra.core.models import JsonObject
 class Canaries:
     """A marks every field that it can write; every byte that is not A's own is looked through.
 
-    B, and a tenant made after A's end, log in and ask all that they may; the auditor reads all that
-    is inside them and of the server. The mark must be seen in A's own answers, or nothing was
-    written.
+    B, a tenant made after that, and one made after A's end log in and ask all that they may; the
+    auditor reads all that is inside them and of the server. The mark must be seen in A's own
+    answers, or nothing was written.
     """
 
     name = "canaries"
     channels = ("X12",)
 
     def run(self, world: World) -> None:
-        """One pair, and one lease after."""
+        """One pair, and two leases after."""
         surface = world.scratch.surface
         first, second = world.scratch.lease(), world.attacker()
         mark = f"canary{secrets.token_hex(16)}"
@@ -41,19 +41,28 @@ class Canaries:
             world.controls += len(own)
             world.note("X12", "fields that A has marked", ", ".join(fields))
             self._asks(world, second)
-        inside = {"B": surface.everything(second.lease), "the server": self._server(world)}
+            beside = self._newcomer(world)
+        inside = {
+            "B": surface.everything(second.lease),
+            "a later tenant": surface.everything(beside.lease),
+            "the server": self._server(world),
+        }
         world.scratch.release(first)
         with surface.heard(look):
-            later = world.attacker()
-            self._asks(world, later)
+            after = self._newcomer(world)
         self._judge(world, first, seen)
-        inside["a later tenant"] = surface.everything(later.lease)
+        inside["a tenant after A's end"] = surface.everything(after.lease)
         inside["the server after A's end"] = self._server(world)
         for where, text in inside.items():
             world.attempts += 1
             if mark in text:
                 self._report(world, f"mark inside {where}", "what A wrote stands there", ())
-        world.scratch.release(second.lease, later.lease)
+        world.scratch.release(second.lease, beside.lease, after.lease)
+
+    def _newcomer(self, world: World) -> Party:
+        party = world.attacker()
+        self._asks(world, party)
+        return party
 
     def _server(self, world: World) -> str:
         return "".join(world.scratch.surface.server_state().values())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from isolation_checks.events import Finding
-from isolation_checks.sinks import http_sink, mail_sink
+from isolation_checks.sinks import http_sink, mail_sink, send_mail
 from isolation_checks.world import Party, World
+from warminfra.core.errors import ProviderRefused
 from warminfra.core.models import JsonObject
 
 
@@ -53,7 +54,8 @@ class Host:
 class Egress:
     """Every way by which a holder might make the server call an address: a sink must see nothing.
 
-    The sink is seen to work by a call of our own.
+    The sinks are seen to work by a call and a mail of our own. A way that the server does not even
+    let begin is not covered, and told.
     """
 
     name = "egress"
@@ -73,16 +75,21 @@ class Egress:
                             detail = f"{way}: the server called an address of the tenant's choice"
                             world.report(Finding("X13", self.name, f"call by {way}", detail))
                 surface.reach(web.port)
-                if not web.all():
-                    raise AssertionError("the sink does not see even our own call")
-                world.controls += 1
+                send_mail(mail.port)
+                if not (web.all() and mail.all()):
+                    raise AssertionError("a sink does not see even our own call")
+                world.controls += 2
                 world.scratch.release(lease)
             finally:
                 world.scratch.sinks = {}
 
     def _went(self, world: World, way: str, lease: JsonObject, port: int) -> None:
-        world.scratch.surface.go(way, lease, f"http://127.0.0.1:{port}")
-        world.attempts += 1
+        try:
+            world.scratch.surface.go(way, lease, f"http://127.0.0.1:{port}")
+        except ProviderRefused as error:
+            world.note("X13", f"not covered: {way}", error.message)
+        else:
+            world.attempts += 1
 
 
 def _reads_all(world: World, party: Party) -> None:

@@ -234,6 +234,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(*("M52", "cookies are sent to every realm", "X8"), wire.spoiled(wire.cookies_for_all)),
     Mutant("M53", "a hold outlives its time", "X16", manager.managed(manager.Forgetful)),
+    Mutant(
+        *("M55", "a refresh token without tenant, for the realm's own client", "X1"),
+        wire.spoiled(wire.without_tenant("refresh_token", looks_at_client=True)),
+    ),
+    Mutant(
+        *("M56", "a token of any tenant is active to the realm's own client", "X1"),
+        wire.spoiled(wire.without_tenant("token", looks_at_client=True)),
+    ),
     Mutant("M54", "any tenant's token makes realms", "X1", wire.spoiled(wire.tokens_make_realms)),
 )
 

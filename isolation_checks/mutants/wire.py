@@ -24,6 +24,7 @@ from warminfra_keycloak.audit.wire import Fault, Send, at_realm, fields_of, real
 Client = dict[str, str]
 _CLIENT = ("client_id", "client_secret")
 _ENOUGH = 10
+_NO_CLIENT = 401
 _PATH = re.compile(r"Path=[^;]*")
 
 
@@ -43,8 +44,11 @@ def keycloak(scratch: Scratch) -> KeycloakSurface:
     return cast("KeycloakSurface", scratch.surface)
 
 
-def without_tenant(field: str) -> Callable[[], Fault]:
-    """M16, M17, M18, M20: what `field` holds is redeemed at any realm as at the one it is of."""
+def without_tenant(field: str, *, looks_at_client: bool = False) -> Callable[[], Fault]:
+    """M16, M17, M18, M20: what `field` holds is redeemed at any realm as at the one it is of.
+
+    M55, M56: the realm `looks_at_client` before, who has to be its own.
+    """
 
     def make() -> Fault:
         homes: dict[str, str] = {}
@@ -55,6 +59,8 @@ def without_tenant(field: str) -> Callable[[], Fault]:
             home = homes.get(fields.get(field, "")) or _issuer(fields.get(field, ""))
             own: Client = {name: text for name, text in fields.items() if name in _CLIENT}
             if home and home != realm:
+                if looks_at_client and (refused := send(request)).status_code == _NO_CLIENT:
+                    return refused
                 answer = send(at_realm(request, home, **_of(clients, home, own)))
             else:
                 if "client_secret" in own:

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 from keycloak.urls_patterns import URL_TOKEN
 
-from warminfra.core.errors import OutcomeUnknown, ProviderRefused, Unreachable
+from warminfra.core.errors import ConfigInvalid, OutcomeUnknown, ProviderRefused, Unreachable
 from warminfra.core.secret import Secret
 
 CONNECT_TIMEOUT = 2.0
@@ -177,10 +177,20 @@ class AdminConnection:
                 f" ({response.status_code}{_reason(response)})",
                 hint="its credentials are wrong, or were made for another server",
             )
+        if response.is_redirect:
+            raise ConfigInvalid(
+                f"{self.base_url} sends to {response.headers.get('location', 'nowhere')}",
+                hint="set keycloak.url to where the server itself answers",
+            )
         _judge(response, f"token request of {self._client_id}", ())
-        body = response.json()
-        life = float(body["expires_in"])
-        return _Token(body["access_token"], asked + life * _RENEW_AT, asked + life * _SPENT_AT)
+        try:
+            body = response.json()
+            token, life = str(body["access_token"]), float(body["expires_in"])
+        except (ValueError, KeyError, TypeError):
+            raise ConfigInvalid(
+                f"{self.base_url} does not answer like a Keycloak", hint="see keycloak.url"
+            ) from None
+        return _Token(token, asked + life * _RENEW_AT, asked + life * _SPENT_AT)
 
     # ------------------------------------------------------------ the wire
 
@@ -236,7 +246,7 @@ def is_loopback(base_url: str) -> bool:
 
 def _judge(response: httpx.Response, what: str, allow: tuple[int, ...]) -> None:
     status = response.status_code
-    if status < 400 or status in allow:
+    if status < 300 or status in allow:
         return
     told = f"{what}: {status}{_reason(response)}"
     if status >= 500:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.integration.test_manager import KEY, grant, grant_soon, held
 from tests.stateful.installation import POOL_MAX, SETTINGS, TEMPLATE, Installation
 from warminfra.core.models import Recipe
-from warminfra.core.states import InstanceKind, InstanceState
+from warminfra.core.states import InstanceKind, InstanceState, TenantState
 
 
 def test_an_instance_is_replaced_after_so_many_tenants(
@@ -18,15 +18,19 @@ def test_an_instance_is_replaced_after_so_many_tenants(
 ) -> None:
     """The successor is ready before the old one drains; that one goes when it is empty."""
     world = Installation(migrated_ledger, tmp_path)
-    world.fleet.settings = replace(world.fleet.settings, replace_after=POOL_MAX)
+    world.fleet.settings = replace(world.fleet.settings, replace_after=POOL_MAX + 1)
+    for _ in range(3):
+        world.step()
+    granted = grant_soon(world, KEY)
     for _ in range(30):
         world.step()
-    states = [row.state for row in world.ledger.instances.current()]
-    assert InstanceState.DRAINING in states
-    assert InstanceState.READY in states
-    first = world.ledger.instances.current()[0]
-    assert first.state is InstanceState.DRAINING
-    assert first.id in [worker.instance for worker in world.fleet.finished()]
+    states = {row.id: row.state for row in world.ledger.instances.current()}
+    old = granted.tenant.instance
+    assert states.pop(old) is InstanceState.DRAINING
+    assert InstanceState.READY in states.values()
+    world.manager.release(*held(world))
+    world.settle()
+    assert old not in [row.id for row in world.ledger.instances.current()]
     world.ledger.close()
 
 
@@ -84,8 +88,8 @@ def test_a_server_that_the_ledger_does_not_know_is_taken_in(
     world.ledger.recipes.enroll(
         Recipe("app", "/recipe", TEMPLATE.hash, {}, {}, 1, 1, world.clock.wall()), TEMPLATE
     )
-    world.fleet.take_in([known.id])
-    world.fleet.take_in([known.id])
+    world.fleet.take_in(InstanceKind.WARM, [known.id])
+    world.fleet.take_in(InstanceKind.WARM, [known.id])
     assert grant_soon(world, KEY).tenant.instance == known.id
     assert before <= set(world.server.realms), "the grace period was not kept"
     world.clock.advance(SETTINGS.grace)
@@ -107,9 +111,42 @@ def test_a_warm_instance_too_many_drains(migrated_ledger: Path, tmp_path: Path) 
         row for row in world.ledger.instances.current() if row.state is InstanceState.DRAINING
     )
     world.settle()
-    assert world.fleet.finished() == []
+    assert len(world.ledger.instances.current()) == 2
     (its,) = (one for one in leases if one.tenant.instance == drains.id)
     world.manager.release(its.lease.id, its.handle.reveal())
     world.settle()
-    assert [worker.instance for worker in world.fleet.finished()] == [drains.id]
+    assert drains.id not in [row.id for row in world.ledger.instances.current()]
+    world.ledger.close()
+
+
+def test_a_lost_ledgers_servers_come_to_their_ends(migrated_ledger: Path, tmp_path: Path) -> None:
+    """One of two warm ones stays; a dedicated one ends. What lay on them had its grace period."""
+    world = Installation(migrated_ledger, tmp_path, settings=replace(SETTINGS, warm=2))
+    world.settle()
+    world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
+    alone = grant_soon(world, KEY).tenant
+    world.ledger.sharing.lift(world.clock.wall())
+    world.settle()
+    kinds = {row.id: row.kind for row in world.ledger.instances.current()}
+    before = world.realms()
+    assert Counter(kinds.values()) == {InstanceKind.WARM: 2, InstanceKind.DEDICATED: 1}
+    world.ledger.close()
+    shutil.copy(migrated_ledger, world.path)
+    world.settings = SETTINGS
+    world.restart()
+    world.ledger.recipes.enroll(
+        Recipe("app", "/recipe", TEMPLATE.hash, {}, {}, 1, 1, world.clock.wall()), TEMPLATE
+    )
+    for instance, kind in kinds.items():
+        world.fleet.take_in(kind, [instance])
+    for _ in range(20):
+        world.step()
+    assert before <= world.realms(), "the grace period was not kept"
+    assert alone.id in world.realms()
+    world.clock.advance(SETTINGS.grace)
+    world.settle()
+    assert not before & world.realms()
+    (left,) = world.ledger.instances.current()
+    assert kinds[left.id] is InstanceKind.WARM
+    assert not world.ledger.tenants.in_states((TenantState.RETIRING,))
     world.ledger.close()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.stateful.installation import Installation
+from tests.stateful.installation import SETTINGS, Installation
+from warminfra.core.errors import StorageFull
 from warminfra.core.states import InstanceState, TenantState
 from warminfra.service import loops
 from warminfra.service.loops import Loops
@@ -56,3 +59,18 @@ def test_a_purge_that_fails_lets_the_service_work_on(world: Installation) -> Non
     purging = loops_of(world)
     assert purging.purge(wait=-1.0) == world.ledger.tenants.counts()[TenantState.RETIRING] > 0
     assert not purging.closing
+
+
+def test_every_server_is_ended_whatever_becomes_of_one(
+    migrated_ledger: Path, tmp_path: Path
+) -> None:
+    """A ledger on a full disk, or a server that does not end, keeps none of the others alive."""
+    world = Installation(migrated_ledger, tmp_path, settings=replace(SETTINGS, warm=2))
+    world.settle()
+    servers = [world.server_of(row.id) for row in world.ledger.instances.current()]
+    assert [server.up for server in servers] == [True, True]
+    world.faults.fill(0, 1000)
+    with pytest.raises(StorageFull):
+        loops_of(world).stop(instances=True)
+    assert [server.up for server in servers] == [False, False]
+    world.ledger.close()

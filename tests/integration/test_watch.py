@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import psutil
+import pytest
+
+from testbed.installation import wait_until
 from tests.stateful.installation import SETTINGS, TEMPLATE, Installation
 from warminfra.core.ids import VerdictId
 from warminfra.core.models import Granted, LeaseRequest, Verdict
@@ -119,7 +126,7 @@ def reaudits(world: Installation, schedule: timedelta) -> tuple[Reaudit, list[li
     parts = SimpleNamespace(
         settings=SimpleNamespace(
             audit=SimpleNamespace(schedule=schedule, profile="standard"),
-            sharing=SimpleNamespace(policy="proven"),
+            sharing=SimpleNamespace(policy="proven", min_profile="standard"),
         ),
         ledger=world.ledger,
         clock=world.clock,
@@ -144,6 +151,36 @@ def test_an_old_verdict_is_renewed_in_idle_time(world: Installation) -> None:
     later = replace(verdict, id=VerdictId("v2"), created_at=world.clock.wall())
     world.ledger.sharing.record(later)
     assert reaudit.due() is None
+
+
+@pytest.mark.parametrize(("outcome", "renewed"), [("approve", True), ("revert", False)])
+def test_a_weak_approve_puts_no_audit_off(world: Installation, outcome: str, renewed: bool) -> None:
+    """Of a profile that opens nothing; a revert counts whoever found it."""
+    verdict = open_the_gate(world)
+    reaudit, _, _ = reaudits(world, timedelta(days=1))
+    world.clock.advance(90000.0)
+    weak = replace(
+        verdict, id=VerdictId("v2"), profile="smoke", outcome=outcome, created_at=world.clock.wall()
+    )
+    world.ledger.sharing.record(weak)
+    assert (reaudit.due() is not None) is renewed
+
+
+def test_a_scheduled_audit_ends_with_its_service(tmp_path: Path) -> None:
+    """Whatever kills that: the audit's own process asks the kernel to be killed with it."""
+    told = tmp_path / "pid"
+    child = (
+        "import os, time; from warminfra.cli.prove import _end_with_the_service as ends; ends(); "
+        f"open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    service = (
+        "import sys, time; from warminfra.service.reaudit import _start; "
+        f"_start([sys.executable, '-c', {child!r}]); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", service]) as process:
+        wait_until(lambda: told.exists() and told.read_text(), 30.0, "the audit")
+        process.kill()
+    wait_until(lambda: not psutil.pid_exists(int(told.read_text())), 10.0, "its end")
 
 
 def test_an_audit_makes_way_for_a_lease(world: Installation) -> None:

@@ -183,6 +183,10 @@ class Installation:
         busy = bool(self.stacks.step()) or busy
         self.manager.unreserve()
         self.fleet.tend()
+        for finished in self.fleet.finished():
+            self.fleet.drop(finished.instance)
+            if not self.ledger.instances.live_tenants(finished.instance):
+                finished.stop(discard=True)
         for worker in list(self.fleet.workers.values()):
             turns = [worker.step]
             # The eye has a thread of its own: it may come first, or late while the hand goes on.

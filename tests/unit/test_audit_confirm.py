@@ -123,6 +123,23 @@ def test_steps_that_do_not_show_it_are_not_in_the_counterexample() -> None:
     assert by_steps.steps == steps
 
 
+def test_what_breaks_after_it_has_crossed_takes_nothing_back() -> None:
+    """As at the confirmation; what breaks before is no answer."""
+
+    class Breaks:
+        name = "breaks"
+        channels = ("X1",)
+
+        def run(self, world: World) -> None:
+            world.report(Finding("X1", self.name, "it", "it is there"))
+            raise AssertionError("a twin is worth nothing even at its owner")
+
+    document = {"finding": "X1:it", "witness": "it", "check": "breaks", "steps": []}
+    assert replay(FakeScratch().as_scratch(), document, [Breaks()]) is not None
+    with pytest.raises(AssertionError):
+        replay(FakeScratch().as_scratch(), document | {"finding": "X1:other"}, [Breaks()])
+
+
 def test_a_replay_that_breaks_shows_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

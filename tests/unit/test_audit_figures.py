@@ -73,4 +73,8 @@ def test_an_audit_that_was_begun_is_listed_whatever_became_of_it(tmp_path: Path)
     ]
     assert [one["id"] for one in history.finished(found)] == ["v2"]
     assert history.false_alarms(found) == 1
+    history.note(tmp_path, entry("v5", history.UNFINISHED) | {"tried_again": False})
+    assert [one["id"] for one in history.of(tmp_path, "f", "user")] == ["v1", "v2", "v5"]
+    untried = entry("v6", "inconclusive", findings=["X1:a"]) | {"tried_again": False}
+    assert history.false_alarms([*found, untried]) == 1, "nobody could try it again"
     assert (tmp_path / history.FILE).stat().st_mode & 0o777 == 0o600

@@ -15,7 +15,7 @@ from isolation_checks.stage import Illegal, run_steps
 from isolation_checks.steps import Step
 from isolation_checks.world import World
 from tests.fake_scratch import FakeScratch
-from warminfra.core.audit import Cell, Credential
+from warminfra.core.audit import Cell, Credential, Reply
 
 
 def after_two_lives(fake: FakeScratch, credential: Any, place: str) -> bool:
@@ -69,6 +69,25 @@ def test_a_server_that_yields_now_this_now_that_does_not_break_it() -> None:
 
     chance = random.Random(1)
     assert search(lambda: World(Fickle().as_scratch(), lambda _: None), 300, 1, 60.0) is None
+
+
+def test_it_gives_back_the_bystanders_too() -> None:
+    """A denial is compared with that at a lease that does nothing, which ends with its example."""
+    made: list[FakeScratch] = []
+
+    class Denies(FakeScratch):
+        def attempt(self, cell: Cell, credential: Credential, target: Any) -> Reply:
+            answer = super().attempt(cell, credential, target)
+            denied = answer.status == 401 and credential.value.reveal() != "forged"
+            return Reply(403, "not yours") if denied else answer
+
+    def world() -> World:
+        made.append(Denies())
+        return World(made[-1].as_scratch(), lambda _: None)
+
+    assert search(world, 60, 1, 60.0) is None
+    assert max(fake.taken for fake in made) > 1
+    assert all(not fake.living for fake in made)
 
 
 def test_a_search_that_breaks_says_so() -> None:

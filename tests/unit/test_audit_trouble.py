@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,11 +13,13 @@ from typing import Any, cast
 import pytest
 
 from isolation_checks import engine
+from isolation_checks.checks.base import Check
 from isolation_checks.checks.senses import Senses
 from isolation_checks.engine import Audit
-from isolation_checks.events import Event
+from isolation_checks.events import Event, Finding
 from isolation_checks.plan import Profile
 from isolation_checks.verdict import Outcome
+from isolation_checks.world import World
 from tests.fake_scratch import FakeScratch
 from warminfra.cli import prove as command
 from warminfra.cli.prove import Order
@@ -30,13 +33,19 @@ class Server(FakeScratch):
     """A fake that can be described, as the engine does first."""
 
     template = SimpleNamespace(features=frozenset(), lease_class="user")
-    parts = SimpleNamespace(launcher=SimpleNamespace(fingerprint=dict))
+    launcher = SimpleNamespace(fingerprint=dict)
 
 
 def audited(
-    monkeypatch: pytest.MonkeyPatch, server: Any, *, live: str = ""
+    monkeypatch: pytest.MonkeyPatch,
+    server: Any,
+    *,
+    live: str = "",
+    checks: Sequence[Check] = (Senses(),),
+    profile: Profile = SMALL,
 ) -> tuple[Outcome, list[Event]]:
-    """Run the engine with `server` for its scratch installation, or with what that raises."""
+    """Run the engine with `server` for its scratch installation, with what that raises, or with
+    a maker of them."""
 
     @contextmanager
     def scratch(*_: Any) -> Iterator[Any]:
@@ -44,8 +53,8 @@ def audited(
             raise server
         yield server
 
-    monkeypatch.setattr(engine, "scratch", scratch)
-    monkeypatch.setattr(engine, "CHECKS", (Senses(),))
+    monkeypatch.setattr(engine, "scratch", server if callable(server) else scratch)
+    monkeypatch.setattr(engine, "CHECKS", checks)
     monkeypatch.setattr(engine, "MUTANTS", ())
     told: list[Event] = []
     reach = SimpleNamespace(mode="host")
@@ -53,7 +62,7 @@ def audited(
     monkeypatch.setattr(
         engine, "Fingerprint", lambda *_: SimpleNamespace(digest=lambda: "f" * 64, parts=dict)
     )
-    audit = Audit(settings, cast(Any, None), Path("/recipe"), SMALL, 1, told.append)
+    audit = Audit(settings, cast(Any, None), Path("/recipe"), profile, 1, told.append)
     audit.live_fingerprint = lambda: live
     return audit.run(), told
 
@@ -107,6 +116,43 @@ def test_a_live_installation_of_another_state_is_told(monkeypatch: pytest.Monkey
     assert any("restart the service" in reason for reason in outcome.reasons)
     same, _ = audited(monkeypatch, Server(), live="f" * 64)
     assert not any("restart the service" in reason for reason in same.reasons)
+
+
+class Seen:
+    """A check that always finds the same."""
+
+    name = "seen"
+    channels = ("X1",)
+
+    def run(self, world: World) -> None:
+        world.report(Finding("X1", self.name, "it", "it is always there"))
+
+
+@pytest.mark.parametrize(
+    ("failing", "outcome"),
+    [({2}, "revert"), ({2, 3}, "revert"), ({2, 3, 4}, "inconclusive")],
+    ids=["a block's server", "and the first virgin one", "and the second"],
+)
+def test_what_was_found_is_tried_again_whatever_broke_later(
+    monkeypatch: pytest.MonkeyPatch, failing: set[int], outcome: str
+) -> None:
+    """A server that cannot be had takes nothing back; what nobody could try is told as that."""
+    begun: list[int] = []
+
+    @contextmanager
+    def scratch(*_: Any) -> Iterator[Any]:
+        begun.append(len(begun) + 1)
+        if begun[-1] in failing:
+            raise NoCapacity("300 MiB of memory are available")
+        yield Server()
+
+    profile = replace(SMALL, blocks=2)
+    ended, _ = audited(monkeypatch, scratch, checks=(Seen(),), profile=profile)
+    assert ended.outcome == outcome
+    assert ended.tried_again is (outcome == "revert")
+    doubts = [reason for reason in ended.reasons if "virgin" in reason]
+    untried = "X1:it could not be tried again on a virgin server"
+    assert doubts == ([] if outcome == "revert" else [untried])
 
 
 @pytest.fixture

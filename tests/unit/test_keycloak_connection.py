@@ -5,11 +5,12 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
-from warminfra.core.errors import OutcomeUnknown, ProviderRefused, Unreachable
+from warminfra.core.errors import ConfigInvalid, OutcomeUnknown, ProviderRefused, Unreachable
 from warminfra.core.secret import Secret
 from warminfra_keycloak.connection import AdminConnection, trusting
 
@@ -86,6 +87,29 @@ def test_a_refusal_quotes_the_server_in_one_line() -> None:
 def test_an_allowed_status_is_handed_over() -> None:
     """A caller that expects 404 gets the answer."""
     assert connect(Server(answer(404))).get("x", allow=(404,)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"status_code": 301, "headers": {"location": "https://sso/"}}, "sends to https://sso/"),
+        ({"status_code": 200, "text": "<html>"}, "does not answer like a Keycloak"),
+        ({"status_code": 200, "json": {"ok": True}}, "does not answer like a Keycloak"),
+        ({"status_code": 200, "json": ["ok"]}, "does not answer like a Keycloak"),
+    ],
+    ids=["a redirect", "a page", "other JSON", "a list"],
+)
+def test_what_is_no_keycloak_is_told_with_the_setting(told: dict[str, Any], reason: str) -> None:
+    """A person has to mend the address: one line, no traceback."""
+    with pytest.raises(ConfigInvalid, match=reason) as caught:
+        connect(lambda request: httpx.Response(**told)).send("GET", "admin/realms")
+    assert "keycloak.url" in caught.value.hint
+
+
+def test_a_redirect_has_done_nothing() -> None:
+    """It is a refusal, never a success."""
+    with pytest.raises(ProviderRefused):
+        connect(Server(answer(302))).send("DELETE", "admin/realms/a")
 
 
 def test_a_revoked_token_is_replaced_once() -> None:

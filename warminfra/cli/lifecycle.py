@@ -271,9 +271,8 @@ def _purge_list(status: JsonObject) -> str:
 
 
 def _until_gone(pid: int, start: int | None, limit: float, progress: Progress) -> None:
-    runtime_dir = session.loaded().settings.service.runtime_dir
     deadline = time.monotonic() + limit
-    while (runtime_dir / "run.sock").exists() or same_process(pid, start):
+    while same_process(pid, start):
         if time.monotonic() >= deadline:
             raise Conflict(
                 f"the service (pid {pid}) still stops after {limit:g} s",

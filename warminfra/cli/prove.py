@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import platform
 import secrets
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from isolation_checks.reports.console import line, summary
 from isolation_checks.verdict import Outcome
 from warminfra import __version__
 from warminfra.cli import session
+from warminfra.cli.subreaper import die_with_parent
 from warminfra.config.settings import Settings
 from warminfra.core.audit import AuditPackage
 from warminfra.core.entropy import SystemEntropy
@@ -34,6 +36,7 @@ from warminfra.core.errors import NotFound, StorageFull, Unreachable, Usage, War
 from warminfra.core.files import private_dir, write_private
 from warminfra.core.models import JsonObject
 from warminfra.service.composition import provider_package
+from warminfra.service.reaudit import ENDS_WITH
 
 CLASSES = ("user", "admin")
 
@@ -64,6 +67,7 @@ def prove(order: Order, foreign: Sequence[Mutant] = ()) -> tuple[str, JsonObject
     `foreign` mutants are planted besides those that are drawn. Where the faults are not drawn as
     the profile says, an `approve` is worth less than the profile's: only a `revert` is recorded.
     """
+    _end_with_the_service()
     require_new(order.report)
     settings = session.loaded().settings
     standing = [one for one in settings.audit.accept if one.stands(datetime.now(UTC))]
@@ -152,6 +156,7 @@ def _note(
         "outcome": ended,
         "findings": [one.name for one in outcome.findings] if outcome else [],
         "confirmed": list(outcome.confirmed) if outcome else [],
+        "tried_again": outcome.tried_again if outcome else True,
     }
     history.note(settings.service.state_dir, entry)
 
@@ -164,6 +169,15 @@ def package() -> AuditPackage:
 def quiet_log() -> None:
     """The scratch service's log is of no use to a reader: its troubles are the audit's events."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def _end_with_the_service() -> None:
+    """If a service has started this audit, end when that is gone, in whatever way."""
+    service = os.environ.get(ENDS_WITH)
+    if service:
+        die_with_parent()
+        if os.getppid() != int(service):
+            raise Unreachable("the service that started this audit has ended")
 
 
 def _live_fingerprint() -> str:

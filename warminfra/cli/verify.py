@@ -11,6 +11,7 @@ from typing import Any, cast
 from isolation_checks.bundle import verify
 from isolation_checks.counterexample import read, replay
 from isolation_checks.engine import CHECKS
+from isolation_checks.hunt import told
 from isolation_checks.mutants.base import Mutant
 from isolation_checks.scratch import scratch
 from warminfra.cli import session
@@ -62,7 +63,12 @@ def _replayed(folder: Path, recipe: str) -> bool:
     crossed = 0
     with scratch(settings, package, place, session.say) as server:
         for name, document in documents.items():
-            again = replay(server, document, CHECKS) is not None
+            try:
+                again = replay(server, document, CHECKS) is not None
+                server.abandon()
+            except Exception as error:  # noqa: BLE001 - the others are replayed all the same
+                emit(f"{name}: {document['finding']} COULD NOT BE TRIED: {told(error)}")
+                continue
             crossed += again
             emit(f"{name}: {document['finding']} {'crosses again' if again else 'DOES NOT CROSS'}")
     return crossed == len(documents)

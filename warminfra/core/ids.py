@@ -35,6 +35,10 @@ def mint_tenant_id(installation: InstallationId, entropy: Entropy) -> TenantId:
     return TenantId(f"{installation}-{entropy.token(_TOKEN_LENGTH)}")
 
 
+INSTANCE_PATTERN = "kc-????????"
+"""What an instance's id, or the folder that is called so, looks like (a glob)."""
+
+
 def mint_instance_id(entropy: Entropy) -> InstanceId:
     """Return a new instance id."""
     return InstanceId(f"kc-{entropy.token(8)}")

@@ -113,7 +113,7 @@ class Launcher(Protocol):
         ...
 
     def instances(self) -> Collection[InstanceId]:
-        """Return all that were made here and not discarded, whether they run or not."""
+        """Return all that it has made and not discarded, whether they run or not."""
         ...
 
     def start(self, instance: InstanceId, progress: Progress) -> RunningInstance:

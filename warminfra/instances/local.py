@@ -17,10 +17,11 @@ from pathlib import Path
 from warminfra.core.entropy import Entropy, SystemEntropy
 from warminfra.core.errors import Unreachable
 from warminfra.core.files import file_lock, part_of, private_dir, storage, write_private
-from warminfra.core.ids import InstallationId, InstanceId
+from warminfra.core.ids import INSTANCE_PATTERN, InstallationId, InstanceId
 from warminfra.core.models import RunningInstance
 from warminfra.core.ports import Distribution, Progress
 from warminfra.core.secret import Secret
+from warminfra.core.states import InstanceKind
 from warminfra.instances.addresses import ports_of
 from warminfra.instances.processes import age
 from warminfra.instances.server import (
@@ -36,6 +37,8 @@ START_PATIENCE = 120.0
 """Seconds for a start on data that exists; Keycloak takes 7 to 10, more on a busy machine."""
 
 _TRIES = 2
+_KIND = "kind"
+"""Names the kind of launcher that an instance's folder is of."""
 _BROKEN = "data.broken-"
 
 
@@ -43,7 +46,8 @@ class LocalLauncher:
     """Runs each instance as a process of this user, where the distribution listens.
 
     `http_port` and `management_port` are 0 for free ones, which an instance then keeps;
-    `memory_limit` is bytes of private memory (RLIMIT_DATA), 0 or None for no limit. Calls for one
+    `memory_limit` is bytes of private memory (RLIMIT_DATA), 0 or None for no limit; `kind` tells
+    its instances from those of another launcher in the same directory. Calls for one
     instance wait for each other.
     """
 
@@ -57,6 +61,7 @@ class LocalLauncher:
         http_port: int = 0,
         management_port: int = 0,
         memory_limit: int | None = None,
+        kind: str = InstanceKind.WARM,
         start_patience: float = START_PATIENCE,
         entropy: Entropy | None = None,
     ) -> None:
@@ -66,6 +71,7 @@ class LocalLauncher:
         self._cache = cache_dir
         self._fixed = {"http": http_port, "management": management_port}
         self._memory_limit = memory_limit or None
+        self._kind = kind
         self._patience = start_patience
         self._entropy = entropy or SystemEntropy()
         self._snapshots = Snapshots(distribution, cache_dir, self._memory_limit, self._entropy)
@@ -80,8 +86,9 @@ class LocalLauncher:
         self._snapshots.obtain(home, progress)
 
     def instances(self) -> Collection[InstanceId]:
-        """Return those that have a folder, whatever is in it."""
-        return [InstanceId(found.name) for found in sorted(self._folder.glob("[!.]*/"))]
+        """Return those of this kind that have a folder, whatever else is in it."""
+        kinds = sorted(self._folder.glob(f"{INSTANCE_PATTERN}/{_KIND}"))
+        return [InstanceId(kind.parent.name) for kind in kinds if kind.read_text() == self._kind]
 
     def start(self, instance: InstanceId, progress: Progress) -> RunningInstance:
         """Start the instance or adopt it if it runs; return once it is ready.
@@ -92,6 +99,8 @@ class LocalLauncher:
         home = self._distribution.obtain(self._cache, progress)
         server = self._server(instance)
         with self._locked(server):
+            if not (server.path / _KIND).exists():
+                write_private(server.path / _KIND, self._kind)
             running = self._adopt(instance, server, home, progress)
             if running is not None:
                 return running

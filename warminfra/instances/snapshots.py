@@ -96,7 +96,8 @@ class Snapshots:
 
     def _make(self, path: Path, home: Path, progress: Progress) -> None:
         progress("pre-initialising (once, about half a minute)")
-        for leftover in parts_of(path):
+        # This process holds the lock: whatever is unfinished here, of whatever server, is nobody's.
+        for leftover in self._folder.glob(".*.part-*"):
             self._end(leftover)
             shutil.rmtree(leftover)
         part = part_of(path)

@@ -75,21 +75,16 @@ class Fleet:
                 [row for row in staying if row.kind is InstanceKind.DEDICATED], alone
             )
 
-    def take_in(self, found: Iterable[InstanceId]) -> None:
-        """Enter the servers that the ledger does not know, as when it was lost: they are warm.
+    def take_in(self, kind: InstanceKind, found: Iterable[InstanceId]) -> None:
+        """Enter the servers that the ledger does not know, as when it was lost.
 
-        What is on them has its grace period like all else that the ledger did not know.
+        What is on them has its grace period like all else that the ledger did not know; a dedicated
+        one ends with that.
         """
         for instance in found:
             if self.ledger.instances.get(instance) is None:
                 log.warning("a server that the ledger did not know", instance=instance)
-                self.ledger.instances.add(
-                    instance,
-                    self.provider_name,
-                    InstanceKind.WARM,
-                    self.clock.wall(),
-                    InstanceState.UNHEALTHY,
-                )
+                self.ledger.instances.found(instance, self.provider_name, kind, self.clock.wall())
 
     def finished(self) -> list[Worker]:
         """Return the workers of drained warm instances; the caller shuts them down and drops them.
@@ -147,7 +142,8 @@ class Fleet:
         serving = [row for row in fresh if row.state is InstanceState.READY][: self.settings.warm]
         if len(serving) == self.settings.warm:
             for row in staying:
-                if row not in serving:
+                # One too many may hold what the ledger has yet to be told.
+                if row not in fresh or (row.state is InstanceState.READY and row not in serving):
                     self._drain(row)
         if useful:
             self._useless_since = None

@@ -185,14 +185,16 @@ class Worker(ABC):
         Without, the instance stays in the ledger and the next service starts it again.
         """
         self.server = None
-        if discard:
-            for state in (InstanceState.DRAINING, InstanceState.STOPPING):
-                self.ledger.instances.move(self.instance, state)
-        elif self._state() is not InstanceState.PARKED:
-            self.ledger.instances.move(self.instance, InstanceState.UNHEALTHY)
-        self.launcher.stop(self.instance, discard=discard)
-        if discard:
-            self.ledger.instances.move(self.instance, InstanceState.STOPPED)
+        if not discard:
+            # First: a ledger that cannot be written keeps no server alive.
+            self.launcher.stop(self.instance, discard=False)
+            if self._state() is not InstanceState.PARKED:
+                self.ledger.instances.move(self.instance, InstanceState.UNHEALTHY)
+            return
+        for state in (InstanceState.DRAINING, InstanceState.STOPPING):
+            self.ledger.instances.move(self.instance, state)
+        self.launcher.stop(self.instance, discard=True)
+        self.ledger.instances.move(self.instance, InstanceState.STOPPED)
 
     # ------------------------------------------------------------ pieces
 

@@ -49,25 +49,27 @@ class Instances:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(
+    def add(self, instance: InstanceId, provider: str, kind: InstanceKind, now: datetime) -> None:
+        """Write down the intent to start a new instance."""
+        self._enter(instance, provider, kind, now, InstanceState.STARTING, made=0)
+
+    def found(self, instance: InstanceId, provider: str, kind: InstanceKind, now: datetime) -> None:
+        """Enter one that only its files told of. A dedicated one has had its tenant."""
+        made = int(kind is InstanceKind.DEDICATED)
+        self._enter(instance, provider, kind, now, InstanceState.UNHEALTHY, made)
+
+    def _enter(
         self,
         instance: InstanceId,
         provider: str,
         kind: InstanceKind,
         now: datetime,
-        state: InstanceState = InstanceState.STARTING,
+        state: InstanceState,
+        made: int,
     ) -> None:
-        """Write down the intent to start a new instance, or that one was found in another state."""
+        row = {"id": instance, "provider": provider, "kind": kind, "state": state, "made": made}
         with self._db.write() as tx:
-            tx.execute(
-                insert(instances).values(
-                    id=instance,
-                    provider=provider,
-                    kind=kind,
-                    state=state,
-                    created_at=now,
-                )
-            )
+            tx.execute(insert(instances).values(**row, created_at=now))
 
     def move(
         self,

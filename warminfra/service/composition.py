@@ -62,7 +62,7 @@ class Parts:
     ledger: Ledger
     clock: Clock
     package: ProviderPackage
-    launcher: Launcher
+    launchers: Mapping[InstanceKind, Launcher]
     fleet: Fleet
     manager: LeaseManager
     reaper: Reaper
@@ -158,7 +158,7 @@ def compose(
         ledger,
         clock,
         package,
-        launcher,
+        launchers,
         fleet,
         manager,
         reaper,
@@ -186,23 +186,26 @@ def _launchers(
         )
         return {InstanceKind.WARM: external}
 
-    def local(memory_limit: int, http: int = 0, management: int = 0, **other: Any) -> Launcher:
+    def local(kind: InstanceKind, own: Mapping[str, Any], **other: Any) -> Launcher:
         return LocalLauncher(
             package.distribution({**options, **other}, reach),
             installation=installation.id,
             state_dir=settings.service.state_dir,
             cache_dir=settings.service.cache_dir,
-            http_port=http,
-            management_port=management,
-            memory_limit=memory_limit,
+            kind=kind,
+            **own,
         )
 
+    warm = {
+        "memory_limit": keycloak.memory_limit,
+        "http_port": keycloak.http_port,
+        "management_port": keycloak.management_port,
+    }
+    dedicated = {"memory_limit": keycloak.dedicated_memory_limit}
     return {
-        InstanceKind.WARM: local(
-            keycloak.memory_limit, keycloak.http_port, keycloak.management_port
-        ),
+        InstanceKind.WARM: local(InstanceKind.WARM, warm),
         InstanceKind.DEDICATED: local(
-            keycloak.dedicated_memory_limit, heap=keycloak.dedicated_heap, short_lived=True
+            InstanceKind.DEDICATED, dedicated, heap=keycloak.dedicated_heap, short_lived=True
         ),
     }
 

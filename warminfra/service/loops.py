@@ -67,7 +67,8 @@ class Loops:
             if row.state is InstanceState.READY:
                 parts.ledger.instances.move(row.id, InstanceState.UNHEALTHY)
         parts.reaper.resume()
-        parts.fleet.take_in(parts.launcher.instances())
+        for kind, launcher in parts.launchers.items():
+            parts.fleet.take_in(kind, launcher.instances())
         parts.fleet.tend()
         self._tender.start()
         self._holders.start()
@@ -87,8 +88,19 @@ class Loops:
             if thread.ident is not None:
                 thread.join(JOIN if instances else TICK)
         if instances:
-            for worker in self._parts.fleet.workers.values():
+            self._end_servers(discard=discard)
+
+    def _end_servers(self, *, discard: bool) -> None:
+        """End them all, whatever becomes of one; raise the first trouble then."""
+        troubles = []
+        for worker in self._parts.fleet.workers.values():
+            try:
                 worker.stop(discard=discard)
+            except WarminfraError as error:
+                log.error("not ended as it should", instance=worker.instance, error=error.message)
+                troubles.append(error)
+        if troubles:
+            raise troubles[0]
 
     def purge(self, wait: float = 300.0) -> int:
         """Retire every tenant and wait until all are gone; return how many are not.
@@ -163,7 +175,9 @@ class Loops:
             parts.manager.bell.ring()
             for thread in threads:
                 thread.join(JOIN)
-            worker.stop(discard=True)
+            if not parts.ledger.instances.live_tenants(worker.instance):
+                worker.stop(discard=True)
+            # Else its last step has found or made one: the next worker takes it down.
         for instance, worker in list(parts.fleet.workers.items()):
             if instance not in self._workers:
                 self._workers[instance] = self._set_to_work(worker)

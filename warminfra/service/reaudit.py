@@ -1,7 +1,8 @@
 """Audits anew in idle time: when a recipe's newest verdict is older than `audit.schedule`.
 
 The audit is a process of its own, at the lowest priority; it is ended as soon as a lease lives, and
-with the service. It records its verdict itself, which opens nothing that the policy would not.
+with the service, however that ends. It records its verdict itself, which opens nothing that the
+policy would not.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import structlog
 
 from warminfra.core.models import Recipe, SharingFacts
 from warminfra.core.states import LeaseState
+from warminfra.leasing.sharing import PROFILES
 from warminfra.service.composition import Parts
 
 log = structlog.get_logger()
@@ -25,6 +27,9 @@ EVERY = 30.0
 """Seconds between two looks."""
 AFTER_AN_AUDIT = 1800.0
 """Seconds until the next one of the same recipe, however the last ended."""
+
+ENDS_WITH = "WARMINFRA_AUDIT_ENDS_WITH"
+"""Variable that names the process with which an audit ends."""
 
 Start = Callable[[Sequence[str]], "subprocess.Popen[bytes]"]
 
@@ -35,7 +40,7 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=dict(os.environ),
+        env={**os.environ, ENDS_WITH: str(os.getpid())},
     )
 
 
@@ -73,7 +78,7 @@ class Reaudit:
             self._running = self._start([sys.executable, "-m", "warminfra.cli", *command])
 
     def due(self) -> Recipe | None:
-        """Return a recipe without a verdict that is young enough, of what runs now."""
+        """Return a recipe without a verdict that is young and strong enough, of what runs now."""
         parts = self._parts
         if parts.settings.sharing.policy != "proven" or not parts.fingerprint.digest():
             return None
@@ -96,12 +101,14 @@ class Reaudit:
         parts = self._parts
         template = parts.manager.template(recipe.template_hash)
         fingerprint, now = parts.fingerprint.digest(), parts.clock.wall()
+        needed = PROFILES.index(parts.settings.sharing.min_profile)
         ages: list[timedelta] = [
             now - verdict.created_at
             for verdict in facts.verdicts
             if verdict.fingerprint == fingerprint
             and verdict.lease_class == template.lease_class
             and verdict.outcome != "inconclusive"
+            and (verdict.outcome == "revert" or PROFILES.index(verdict.profile) >= needed)
             and template.features <= verdict.features
         ]
         return not ages or min(ages) >= parts.settings.audit.schedule

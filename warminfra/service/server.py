@@ -60,10 +60,12 @@ def serve(settings: Settings) -> None:
             log.info("serving", runtime_dir=str(settings.service.runtime_dir))
             server.run(sockets=sockets)
         finally:
-            loops.stop(**ending)
-            for name in (RUN, ADMIN):
-                (settings.service.runtime_dir / name).unlink(missing_ok=True)
-            parts.ledger.close()
+            try:
+                loops.stop(**ending)
+            finally:
+                for name in (RUN, ADMIN):
+                    (settings.service.runtime_dir / name).unlink(missing_ok=True)
+                parts.ledger.close()
 
 
 def end_servers(settings: Settings, *, look_only: bool = False) -> list[str]:

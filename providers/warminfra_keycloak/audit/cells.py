@@ -2,14 +2,16 @@
 
 The endpoints of the protocol are written out; those of the admin API are taken from
 `keycloak.urls_patterns`, so that a new one is covered when the library knows it. Verbs that change
-something are tried with a body that would show in the tenant's digest.
+something are tried with a body that would show in the tenant's digest. What a client has to show is
+tried with the attacker's client, and with that of the place ("by its client"), as if an app were
+handed a neighbour's token: the attacker's may be refused before the token is looked at.
 """
 
 from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -33,7 +35,10 @@ from warminfra_keycloak.audit.kinds import (
     SECRET,
     SERVICE,
 )
-from warminfra_keycloak.audit.target import Target, public_request
+from warminfra_keycloak.audit.target import Target, client_of, public_request
+
+Whose = Callable[[Credential, Target], Mapping[str, str]]
+"""Says as which client a request is made."""
 
 LOGIN_FORM = "login form"
 """Two requests: the page, whose client is public, and the form on it."""
@@ -126,7 +131,7 @@ def _bearer(credential: Credential) -> dict[str, str]:
     return {"Authorization": f"Bearer {credential.value.reveal()}"}
 
 
-def _client(credential: Credential) -> dict[str, str]:
+def _own(credential: Credential, _: Target) -> dict[str, str]:
     """Return the client authentication that the attacker has: its own."""
     return {name: credential.context[name].reveal() for name in ("client_id", "client_secret")}
 
@@ -142,33 +147,34 @@ def _get(path: str, verb: str = "GET") -> Make:
     return make
 
 
-def _introspect(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
-    data = {"token": credential.value.reveal(), **_client(credential)}
-    return http.build_request("POST", f"{target.oidc}/token/introspect", data=data)
+def _introspect(client: Whose) -> Make:
+    return _as_client(client, "token/introspect", "token", {})
 
 
-def _revoke(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
-    data = {"token": credential.value.reveal(), **_client(credential)}
-    return http.build_request("POST", f"{target.oidc}/revoke", data=data)
+def _revoke(client: Whose) -> Make:
+    return _as_client(client, "revoke", "token", {})
 
 
-def _refresh(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
-    data = {
-        "grant_type": "refresh_token",
-        "refresh_token": credential.value.reveal(),
-        **_client(credential),
-    }
-    return http.build_request("POST", f"{target.oidc}/token", data=data)
+def _refresh(client: Whose) -> Make:
+    return _as_client(client, "token", "refresh_token", {"grant_type": "refresh_token"})
 
 
-def _exchange(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
-    data = {
+def _exchange(client: Whose) -> Make:
+    more = {
         "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
-        "subject_token": credential.value.reveal(),
         "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
-        **_client(credential),
     }
-    return http.build_request("POST", f"{target.oidc}/token", data=data)
+    return _as_client(client, "token", "subject_token", more)
+
+
+def _as_client(client: Whose, path: str, field: str, more: Mapping[str, str]) -> Make:
+    """A client that shows a credential in a field of a form."""
+
+    def make(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+        data = {**more, field: credential.value.reveal(), **client(credential, target)}
+        return http.build_request("POST", f"{target.oidc}/{path}", data=data)
+
+    return make
 
 
 def _logout_hint(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
@@ -201,14 +207,17 @@ def _par(http: httpx.Client, credential: Credential, target: Target) -> httpx.Re
     return http.build_request("POST", f"{target.oidc}/ext/par/request", data=data)
 
 
-def _password_grant(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
-    data = {
-        "grant_type": "password",
-        "username": credential.context["username"].reveal(),
-        "password": credential.value.reveal(),
-        **_client(credential),
-    }
-    return http.build_request("POST", f"{target.oidc}/token", data=data)
+def _password_grant(client: Whose) -> Make:
+    def make(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
+        data = {
+            "grant_type": "password",
+            "username": credential.context["username"].reveal(),
+            "password": credential.value.reveal(),
+            **client(credential, target),
+        }
+        return http.build_request("POST", f"{target.oidc}/token", data=data)
+
+    return make
 
 
 def _single_sign_on(http: httpx.Client, credential: Credential, target: Target) -> httpx.Request:
@@ -272,10 +281,14 @@ _PROTOCOL: tuple[tuple[str, str, tuple[str, ...], Make], ...] = (
     ("GET", "userinfo", BEARERS, _get("protocol/openid-connect/userinfo")),
     ("GET", "account", BEARERS, _get("account/?userProfileMetadata=true")),
     ("GET", "account sessions", (ACCESS, ADMIN), _get("account/sessions")),
-    ("POST", "introspection", BEARERS, _introspect),
-    ("POST", "revocation", (REFRESH, OFFLINE), _revoke),
-    ("POST", "token, refresh", (REFRESH, OFFLINE), _refresh),
-    ("POST", "token, exchange", (ACCESS, ADMIN, SERVICE), _exchange),
+    ("POST", "introspection", BEARERS, _introspect(_own)),
+    ("POST", "introspection by its client", BEARERS, _introspect(client_of)),
+    ("POST", "revocation", (REFRESH, OFFLINE), _revoke(_own)),
+    ("POST", "revocation by its client", (REFRESH, OFFLINE), _revoke(client_of)),
+    ("POST", "token, refresh", (REFRESH, OFFLINE), _refresh(_own)),
+    ("POST", "token, refresh by its client", (REFRESH, OFFLINE), _refresh(client_of)),
+    ("POST", "token, exchange", (ACCESS, ADMIN, SERVICE), _exchange(_own)),
+    ("POST", "token, exchange by its client", (ACCESS, ADMIN, SERVICE), _exchange(client_of)),
     ("POST", "token, permission", (ACCESS, ADMIN, SERVICE), _permission),
     ("POST", "account", (ACCESS, ADMIN, SERVICE), _account_update),
     ("GET", "account applications", (ACCESS, ADMIN), _get("account/applications")),
@@ -299,7 +312,8 @@ _PROTOCOL: tuple[tuple[str, str, tuple[str, ...], Make], ...] = (
     ("POST", "token, client credentials", (SECRET,), _client_grant("client_credentials")),
     ("POST", "token, client's refresh", (SECRET,), _client_grant("refresh_token")),
     ("POST", "pushed authorization request", (SECRET,), _par),
-    ("POST", "token, password", (PASSWORD,), _password_grant),
+    ("POST", "token, password", (PASSWORD,), _password_grant(_own)),
+    ("POST", "token, password by its client", (PASSWORD,), _password_grant(client_of)),
     ("GET", "authorization by cookie", (COOKIE,), _single_sign_on),
     *((verb, name, (kind,), make) for verb, name, kind, make in REDEEM),
 )

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from warminfra.core.entropy import SystemEntropy
+from warminfra.core.errors import ProviderRefused
 from warminfra.core.models import JsonObject
 from warminfra_keycloak.audit import jose
 from warminfra_keycloak.audit.artifacts import presented
@@ -172,6 +173,8 @@ def _made(
         **{"redirectUris": [redirect_of(lease)], "attributes": dict(attributes), **more},
     }
     made = _admin(http, lease, "POST", "clients", body)
+    if made.status_code != httpx.codes.CREATED:
+        raise ProviderRefused(f"its client cannot be made ({made.status_code})")
     return {**client, "object": made.headers.get("location", "").rpartition("/")[2]}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from keycloak.urls_patterns import (
     URL_ADMIN_CLIENTS,
     URL_ADMIN_REALM_ROLES_ROLE_BY_NAME,
+    URL_ADMIN_USER,
     URL_ADMIN_USER_REALM_ROLES,
     URL_ADMIN_USERS,
 )
@@ -71,6 +72,12 @@ def _user(
         "credentials": [{"type": "password", "value": user["password"]}],
     }
     made = _made(admin, URL_ADMIN_USERS.format(**at), body)
+    path = URL_ADMIN_USER.format(**at, id=made)
+    stored = admin.get(path).json()
+    # Where the e-mail address is the name, it is not the one that was asked for.
+    user["username"] = stored["username"]
+    if stored.get("requiredActions"):  # what the realm wants of everybody at the first login
+        admin.send("PUT", path, json=stored | {"requiredActions": []})
     if user["roles"]:
         roles = [_role(admin, realm, name) for name in user["roles"]]
         path = URL_ADMIN_USER_REALM_ROLES.format(**at, id=made)
