@@ -94,6 +94,36 @@ def test_the_services_log_is_private_and_without_secrets(home: Home) -> None:
     assert "a-secret-that-is-in-no-log" not in argv
 
 
+def test_what_lies_on_another_server_is_not_forgotten(home: Home) -> None:
+    """Another `keycloak.url` while something may be left on the first: refused, with what to do."""
+    bring_up(home)
+    assert home.run("down").returncode == 0
+    moved = home.run("--set", "keycloak.url=http://127.0.0.1:8", "up", "--wait", "30s")
+    assert moved.returncode == 78
+    assert "what this installation has made is on http://127.0.0.1:9" in moved.stderr
+    bring_up(home)
+
+
+def test_a_purge_twice_is_fine(home: Home) -> None:
+    """Once nothing is left there is nothing to do."""
+    bring_up(home)
+    assert home.run("down", "--purge", "--yes").returncode == 0
+    again = home.run("down", "--purge", "--yes")
+    assert (again.returncode, again.stdout) == (0, "warminfra is not running\n")
+    moved = home.run("--set", "keycloak.url=http://127.0.0.1:8", "up", "--wait", "1ms")
+    assert moved.returncode == 75
+
+
+def test_what_is_set_by_flags_is_in_no_argument_of_the_service(home: Home) -> None:
+    """It holds for the service, and for nobody to read."""
+    secret = "another-secret-for-nobody"
+    ran = home.run("--set", f"keycloak.admin_client_secret={secret}", "up", "--wait", "1ms")
+    assert ran.returncode == 75
+    argv = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert "cli serve" in argv
+    assert secret not in argv
+
+
 def test_up_says_why_the_service_did_not_start(home: Home) -> None:
     """If the service ends at once, `up` prints its reason and ends with its exit code."""
     home.state_dir.mkdir(parents=True)

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from tests.integration.test_manager import KEY, grant, grant_soon, held
 from tests.stateful.installation import POOL_MAX, SETTINGS, TEMPLATE, Installation
-from warminfra.core.models import Recipe
+from warminfra.core.errors import Unreachable
+from warminfra.core.ids import InstanceId
+from warminfra.core.models import Recipe, RunningInstance
+from warminfra.core.ports import Provider
 from warminfra.core.states import InstanceKind, InstanceState, TenantState
 
 
@@ -150,3 +153,57 @@ def test_a_lost_ledgers_servers_come_to_their_ends(migrated_ledger: Path, tmp_pa
     assert kinds[left.id] is InstanceKind.WARM
     assert not world.ledger.tenants.in_states((TenantState.RETIRING,))
     world.ledger.close()
+
+
+def test_a_dedicated_server_without_its_tenant_ends(world: Installation) -> None:
+    """A lost ledger's that had none yet, or has none any more, is no spare."""
+    found = InstanceId("kc-stranger")
+    world.fleet.take_in(InstanceKind.DEDICATED, [found])
+    world.settle()
+    row = world.ledger.instances.get(found)
+    assert row is not None
+    assert row.state is InstanceState.STOPPED
+
+
+def test_spares_too_many_end(migrated_ledger: Path, tmp_path: Path) -> None:
+    """Fewer are wanted than before, or none can be leased any more."""
+    for fewer in (replace(SETTINGS, spares=0), replace(SETTINGS, spares=1, no_dedicated="front")):
+        folder = tmp_path / str(fewer.spares)
+        folder.mkdir()
+        world = Installation(migrated_ledger, folder, settings=replace(SETTINGS, spares=1))
+        world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
+        world.settle()
+        assert InstanceKind.DEDICATED in [row.kind for row in world.ledger.instances.current()]
+        world.settings = fewer
+        world.restart()
+        world.settle()
+        assert InstanceKind.DEDICATED not in [row.kind for row in world.ledger.instances.current()]
+        world.ledger.close()
+
+
+def test_a_server_that_came_up_in_vain_is_parked_all_the_same(world: Installation) -> None:
+    """Its process ran, the first look at it failed; then nobody may use it: it ends."""
+    world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
+    world.settle()
+    world.clock.advance(SETTINGS.park_after)
+    world.settle()
+    assert not world.server.up
+    world.ledger.sharing.lift(world.clock.wall())
+    (worker,) = [one for one in world.fleet.workers.values() if one.kind is InstanceKind.WARM]
+    real = worker.connect
+
+    def fails(running: RunningInstance) -> Provider:
+        raise Unreachable("it does not answer")
+
+    worker.connect = fails
+    world.fleet.tend()
+    assert worker.step() == "start failed"
+    assert world.server.up
+    worker.connect = real
+    world.ledger.sharing.say("revert", "", "rev", "why", world.clock.wall())
+    world.clock.advance(SETTINGS.park_after)
+    world.fleet.tend()
+    world.clock.advance(SETTINGS.park_after)
+    world.fleet.tend()
+    assert worker.step() == "parked"
+    assert not world.server.up

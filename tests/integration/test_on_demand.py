@@ -12,6 +12,7 @@ from tests.stateful.installation import POOL_MAX, SETTINGS, TEMPLATE, Installati
 from warminfra.core.errors import ProviderRefused
 from warminfra.core.models import Granted, LeaseRequest, Recipe, TenantPlan, Waiting
 from warminfra.core.states import InstanceKind, InstanceState, TenantState
+from warminfra.core.template import ClientSpec
 from warminfra.leasing.dedicated import DedicatedWorker
 from warminfra.leasing.demand import Demand
 from warminfra.leasing.room import Room
@@ -272,3 +273,23 @@ def test_a_request_for_a_server_of_ones_own_wakes_the_fleet(sparing: Installatio
     rings = bell.wait(-1, 0.0)
     assert isinstance(sparing.manager.acquire(replace(REQUEST, key="a third")), Waiting)
     assert bell.wait(-1, 0.0) == rings, "a warm instance serves it"
+
+
+def test_a_key_that_waited_for_another_recipe_waits_anew(world: Installation) -> None:
+    """Given up while it waited, asked again for something else: what is made for it is that."""
+    other = replace(TEMPLATE, client=ClientSpec(redirect_uris=("https://{domain}/other/*",)))
+    recipe = Recipe("other", "/recipe", other.hash, {}, {}, 0, 0, world.clock.wall())
+    world.ledger.recipes.enroll(recipe, other)
+    for number in range(POOL_MAX):
+        grant = world.manager.acquire(LeaseRequest("app", f"{number:016}"))
+        assert isinstance(grant, Granted)
+    assert isinstance(world.manager.acquire(LeaseRequest("app", "k" * 16)), Waiting)
+    for _ in range(20):
+        answer = world.manager.acquire(LeaseRequest("other", "k" * 16))
+        if isinstance(answer, Granted):
+            break
+        world.step()
+    assert isinstance(answer, Granted)
+    assert answer.tenant.template_hash == other.hash
+    world.settle()
+    assert not reservations(world)

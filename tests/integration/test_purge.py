@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.stateful.installation import SETTINGS, Installation
-from warminfra.core.errors import StorageFull
+from warminfra.core.errors import StorageFull, Unreachable
 from warminfra.core.states import InstanceState, TenantState
 from warminfra.service import loops
 from warminfra.service.loops import Loops
@@ -74,3 +74,30 @@ def test_every_server_is_ended_whatever_becomes_of_one(
         loops_of(world).stop(instances=True)
     assert [server.up for server in servers] == [False, False]
     world.ledger.close()
+
+
+def test_a_purge_that_breaks_lets_the_service_work_on(
+    world: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that does not answer, at the very end: told, and nothing stays shut for it."""
+
+    def fails() -> int:
+        raise Unreachable("the engine does not answer")
+
+    monkeypatch.setattr(loops, "ImageWatch", lambda _: SimpleNamespace(purge=fails))
+    world.settle()
+    purging = loops_of(world)
+    left: list[str] = []
+
+    def purge() -> None:
+        try:
+            purging.purge()
+        except Unreachable as error:
+            left.append(error.message)
+
+    running = threading.Thread(target=purge)
+    running.start()
+    while running.is_alive():
+        world.step()
+    assert left == ["the engine does not answer"]
+    assert not purging.closing

@@ -17,6 +17,7 @@ from warminfra.cli import session
 from warminfra.cli.output import DryRun, Output, Plain, Yes, as_json, emit, write_private
 from warminfra.cli.processes import same_process, start_time
 from warminfra.cli.progress import Progress
+from warminfra.config.load import variable
 from warminfra.core.errors import (
     ConfigInvalid,
     Conflict,
@@ -132,7 +133,6 @@ def _start_once(limit: float) -> _Started | None:
 def _start() -> _Started:
     """Start the service detached."""
     log = session.loaded().settings.service.state_dir / LOG_NAME
-    options = [word for pair in session.flags().items() for word in ("--set", "=".join(pair))]
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if log.exists() and log.stat().st_size > _LOG_LIMIT:
@@ -147,7 +147,9 @@ def _start() -> _Started:
     with os.fdopen(descriptor, "ab") as out:
         begin = os.fstat(descriptor).st_size
         process = subprocess.Popen(
-            [sys.executable, "-m", "warminfra.cli", *options, "serve"],
+            [sys.executable, "-m", "warminfra.cli", "serve"],
+            # Not as arguments, which everybody may read for as long as it runs.
+            env=os.environ | {variable(key): value for key, value in session.flags().items()},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
@@ -242,10 +244,10 @@ def _died(process: subprocess.Popen[bytes], log: Path, begin: int) -> None:
 
 def _not_running(purge: bool, *, dry_run: bool) -> None:
     """End the servers that run on without a service: after `serve` was ended, or killed."""
-    from warminfra.cli.serve import end_servers
+    from warminfra.cli.serve import end_servers, is_purged
 
     state_dir = session.loaded().settings.service.state_dir
-    if purge and (state_dir / "ledger.db").exists():
+    if purge and not is_purged(session.loaded()):
         raise Unreachable(
             f"the service does not run, and only it can remove what {state_dir} tells of",
             hint="start it once more: warminfra up, then down --purge",

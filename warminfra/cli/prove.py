@@ -32,7 +32,15 @@ from warminfra.cli.subreaper import die_with_parent
 from warminfra.config.settings import Settings
 from warminfra.core.audit import AuditPackage
 from warminfra.core.entropy import SystemEntropy
-from warminfra.core.errors import NotFound, StorageFull, Unreachable, Usage, WarminfraError
+from warminfra.core.errors import (
+    Conflict,
+    NotAllowed,
+    NotFound,
+    StorageFull,
+    Unreachable,
+    Usage,
+    WarminfraError,
+)
 from warminfra.core.files import private_dir, write_private
 from warminfra.core.models import JsonObject
 from warminfra.service.composition import provider_package
@@ -248,6 +256,17 @@ def _head(order: Order, audit: Audit, document: JsonObject) -> dict[str, str]:
     }
 
 
+def _keep(document: JsonObject, why: str) -> None:
+    """Leave the verdict to the next start of the service."""
+    try:
+        folder = private_dir(session.loaded().settings.service.state_dir / "verdicts")
+        write_private(folder / f"{document['id']}.json", json.dumps(document))
+    except (WarminfraError, OSError) as error:
+        session.say(f"{why}; the verdict is not recorded: {error}")
+    else:
+        session.say(f"{why}: it records the verdict when it starts")
+
+
 def _record(document: JsonObject) -> None:
     """Tell the service, if it runs; a verdict of another state of it opens nothing there."""
     if len(str(document["fingerprint"])) != 64:
@@ -256,12 +275,12 @@ def _record(document: JsonObject) -> None:
     try:
         with session.client(admin=True) as client:
             row = client.record_verdict(document)
-    except Unreachable:
-        folder = private_dir(session.loaded().settings.service.state_dir / "verdicts")
-        write_private(folder / f"{document['id']}.json", json.dumps(document))
-        session.say("the service does not run: it records the verdict when it starts")
-    except (WarminfraError, OSError) as error:
+    except (Conflict, NotAllowed) as error:
         session.say(f"the verdict is not recorded: {error}")
+    except (WarminfraError, OSError) as error:
+        away = isinstance(error, Unreachable)
+        why = "the service does not run" if away else f"the service does not record it ({error})"
+        _keep(document, why)
     else:
         current = (
             "" if row["current"] else ", of another state than the service's: it opens nothing"

@@ -23,3 +23,8 @@ def run_service(loaded: Loaded) -> None:
 def end_servers(loaded: Loaded, *, look_only: bool) -> list[str]:
     """End, or only look for, the servers that run though no service does; return their names."""
     return server.end_servers(loaded.settings, look_only=look_only)
+
+
+def is_purged(loaded: Loaded) -> bool:
+    """Say whether nothing is left that this installation has made."""
+    return server.is_purged(loaded.settings)

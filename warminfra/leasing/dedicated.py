@@ -69,6 +69,10 @@ class DedicatedWorker(Worker):
 
     def _work(self, server: Server, state: InstanceState) -> str:
         if state is InstanceState.READY and not self.ledger.instances.live_tenants(self.instance):
+            row = self.ledger.instances.get(self.instance)
+            if row is None or row.made:  # it has had its tenant, whom only a lost ledger knew
+                self.ledger.instances.move(self.instance, InstanceState.DRAINING)
+                return "drained"
             did = self._serve(server) or self._store(server)
             if did:
                 return did

@@ -96,6 +96,12 @@ class Demand:
             again = expected if expected > 0 else waited * OVERDUE_SHARE
             return place, min(max(again, SOON), LATEST)
 
+    def recipe_of(self, key_hash: str) -> str:
+        """Return what the request waits for, "" if it does not wait."""
+        with self._lock:
+            ticket = self._tickets.get(key_hash)
+            return ticket.recipe if ticket else ""
+
     def listen(self, key_hash: str, seconds: float) -> float | None:
         """Wait for the tenant of a request whose turn it is; return the seconds after which to ask
         again: 0 if something has come of it, `SOON` if not yet.

@@ -168,9 +168,9 @@ class Fleet:
 
     def _tend_dedicated(self, staying: Sequence[Instance], alone: Sequence[Recipe]) -> None:
         if self.settings.no_dedicated:
-            return
+            alone = ()  # any more: what is there ends
         free = [row for row in staying if not row.made]
-        waiting = self.room.waiting()
+        waiting = 0 if self.settings.no_dedicated else self.room.waiting()
         wanted = waiting + (1 if self.room.spare_among(alone) else 0)
         coming = len(free)
         while coming < wanted and self.room.fits(
@@ -185,10 +185,13 @@ class Fleet:
             self._give_up_spares(waiting - coming, {recipe.template_hash for recipe in alone})
 
     def _give_up_spares(self, short: int, needed: Container[TemplateHash]) -> None:
-        """End spares: those of a recipe that needs none now, and as many as others wait for."""
+        """End spares: those of a recipe that needs none now, those beyond as many as are wanted,
+        and as many as others wait for."""
         lack = self.room.lack(self.ledger.instances.current())
-        for tenant in self.room.spares():
-            if tenant.template_hash not in needed:
+        spares = self.room.spares()
+        surplus = {tenant.id for tenant in spares[: max(len(spares) - self.settings.spares, 0)]}
+        for tenant in spares:
+            if tenant.template_hash not in needed or tenant.id in surplus:
                 self.ledger.tenants.retire(
                     tenant.id, "no recipe needs it as a spare", self.clock.wall()
                 )

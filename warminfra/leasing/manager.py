@@ -284,7 +284,9 @@ class LeaseManager:
                 f"and {never}",
                 hint="raise instances.memory, or see `warminfra status` for the gate",
             )
-        new = not self.demand.waits(key_hash)
+        new = self.demand.recipe_of(key_hash) != request.recipe
+        if new:  # with the key of one that waits for another recipe, and has been given up
+            self._waits_no_more(key_hash)
         place, again = self.demand.ask(key_hash, request.recipe, kind)
         self.bell.ring()
         if new and kind is InstanceKind.DEDICATED:

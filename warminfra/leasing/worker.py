@@ -122,6 +122,7 @@ class Worker(ABC):
         try:
             running = self.launcher.adopt(self.instance)
             if running is None:
+                self._parked = False
                 self.launcher.prepare(self._progress)
                 running = self.launcher.start(self.instance, self._progress)
             server = Server(running, self.connect(running))
@@ -226,7 +227,7 @@ class Worker(ABC):
         if trouble:
             return "trouble"
         self.demand.made(self.kind, self.clock.boot() - begun)
-        if not self.demand.waits(ticket.key_hash):
+        if self.demand.recipe_of(ticket.key_hash) != ticket.recipe:
             # It was served otherwise, or went away, meanwhile: then the tenant is for anybody.
             self.ledger.tenants.unreserve(ticket.key_hash)
         return "made for a request"

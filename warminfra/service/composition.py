@@ -44,13 +44,17 @@ from warminfra.leasing.watch import Watch
 from warminfra.leasing.worker import Worker
 from warminfra.ledger import Ledger
 from warminfra.service.fingerprint import Fingerprint
-from warminfra.service.installation import Installation, open_installation
+from warminfra.service.installation import Installation, open_installation, require_same_server
 
 PROVIDERS = "warminfra.providers"
 """The entry-point group in which provider packages are found."""
 
 REFILL_PAUSE = 0.05
 """Seconds; a lease's own call to the server (its domain) takes 15 ms on an idle one."""
+
+
+LEDGER = "ledger.db"
+"""In the state directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,9 @@ def compose(
     clock, entropy = clock or SystemClock(), SystemEntropy()
     state_dir = settings.service.state_dir
     installation = open_installation(state_dir, entropy)
-    ledger = Ledger.open(state_dir / "ledger.db")
+    ledger = Ledger.open(state_dir / LEDGER)
+    in_use = bool(ledger.instances.current())
+    require_same_server(state_dir, settings.keycloak.url, in_use=in_use)
     package = package or provider_package("keycloak")
     options = section_mapping(settings.keycloak)
     reach = find_reach(settings, clock)

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from warminfra.core.entropy import Entropy
 from warminfra.core.errors import ConfigInvalid, Conflict, StorageFull
+from warminfra.core.files import write_private
 from warminfra.core.ids import InstallationId, mint_installation_id
 from warminfra.core.secret import Secret
 
 _FILE = "installation.json"
+_SERVER = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,25 @@ def open_installation(state_dir: Path, entropy: Entropy) -> Installation:
     except OSError as error:
         raise StorageFull(f"cannot write {file}: {error.strerror}", hint="free space") from None
     return made
+
+
+def require_same_server(state_dir: Path, url: str, *, in_use: bool) -> None:
+    """Keep which server the ledger tells of: `url`, or "" for servers of our own.
+
+    Raises `ConfigInvalid` if it was another one and is still `in_use`: what lies there would never
+    be looked at again.
+    """
+    file = state_dir / _SERVER
+    before = file.read_text() if file.exists() else None
+    if before == url:
+        return
+    if before is not None and in_use:
+        raise ConfigInvalid(
+            f"what this installation has made is on {before or 'servers of its own'}, and "
+            f"keycloak.url is {url or 'not set'} now",
+            hint="set keycloak.url as it was, and `warminfra down --purge` before you change it",
+        )
+    write_private(file, url)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 
 import structlog
@@ -39,6 +40,10 @@ JOIN = 120.0
 """Longest wait for a worker to come to the end of its step (a start of Keycloak)."""
 
 
+FINISH_AGAIN = 60.0
+"""Seconds until a drained instance that could not be ended is tried again."""
+
+
 class Loops:
     """Starts and stops the threads."""
 
@@ -47,6 +52,8 @@ class Loops:
         self._stopping = threading.Event()
         self._workers: dict[InstanceId, list[threading.Thread]] = {}
         self._tender = threading.Thread(target=self._tend, name="tender", daemon=True)
+        self._not_before: dict[InstanceId, float] = {}
+        """When a drained instance that could not be ended is tried again."""
         self._reaudit = Reaudit(parts)
         self._next_check = parts.clock.boot() + CHECK_EVERY
         self._stacks = threading.Thread(target=self._remove_stacks, name="stacks", daemon=True)
@@ -92,12 +99,12 @@ class Loops:
 
     def _end_servers(self, *, discard: bool) -> None:
         """End them all, whatever becomes of one; raise the first trouble then."""
-        troubles = []
+        troubles: list[Exception] = []
         for worker in self._parts.fleet.workers.values():
             try:
                 worker.stop(discard=discard)
-            except WarminfraError as error:
-                log.error("not ended as it should", instance=worker.instance, error=error.message)
+            except (WarminfraError, OSError) as error:
+                log.error("not ended as it should", instance=worker.instance, error=str(error))
                 troubles.append(error)
         if troubles:
             raise troubles[0]
@@ -108,17 +115,20 @@ class Loops:
         Then the images that we brought, and their pins: what stacks ran on is free by then. If
         some are left the service works on as before.
         """
-        parts = self._parts
-        self.closing = True
-        deadline = parts.clock.boot() + wait
-        self._drain()
-        while left := self._live():
-            if parts.clock.boot() > deadline or self._stopping.wait(PURGE_LOOK):
-                self.closing = False
-                return left
+        deadline = self._parts.clock.boot() + wait
+        self.closing, left = True, -1
+        try:
             self._drain()
-        self._image_watch.purge()
-        return 0
+            while left := self._live():
+                if self._parts.clock.boot() > deadline or self._stopping.wait(PURGE_LOOK):
+                    return left
+                self._drain()
+            left = -1
+            self._image_watch.purge()
+            left = 0
+        finally:
+            self.closing = left == 0
+        return left
 
     def _drain(self) -> None:
         """End every lease, and let every instance empty itself.
@@ -169,18 +179,28 @@ class Loops:
         parts.fleet.tend()
         for instance in self._workers.keys() - parts.fleet.workers.keys():
             self._workers.pop(instance)  # its threads have ended, or are about to
-        for worker in parts.fleet.finished():
-            parts.fleet.drop(worker.instance)
-            threads = self._workers.pop(worker.instance, [])
-            parts.manager.bell.ring()
-            for thread in threads:
-                thread.join(JOIN)
-            if not parts.ledger.instances.live_tenants(worker.instance):
-                worker.stop(discard=True)
-            # Else its last step has found or made one: the next worker takes it down.
         for instance, worker in list(parts.fleet.workers.items()):
             if instance not in self._workers:
                 self._workers[instance] = self._set_to_work(worker)
+        now = parts.clock.boot()
+        for worker in parts.fleet.finished():
+            name = worker.instance
+            if now < self._not_before.get(name, 0.0):
+                continue
+            if not self._guarded(f"end of {name}", partial(self._finish, worker)):
+                self._not_before[name] = now + FINISH_AGAIN
+
+    def _finish(self, worker: Worker) -> str:
+        """End an instance that is drained; return what was done."""
+        self._parts.fleet.drop(worker.instance)
+        threads = self._workers.pop(worker.instance, [])
+        self._parts.manager.bell.ring()
+        for thread in threads:
+            thread.join(JOIN)
+        if not self._parts.ledger.instances.live_tenants(worker.instance):
+            worker.stop(discard=True)
+            return "ended"
+        return "not empty"  # its last step has found or made one: the next worker takes it down
 
     def _set_to_work(self, worker: Worker) -> list[threading.Thread]:
         """Start a worker's threads: its hand, and its eye if it has one."""

@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TextIO
 
@@ -16,9 +17,12 @@ import uvicorn
 
 from warminfra.config.settings import Settings
 from warminfra.core.errors import ConfigInvalid, StorageFull
+from warminfra.core.states import TenantState
+from warminfra.images.holding import Store
 from warminfra.instances.server import end_all
+from warminfra.ledger import Ledger
 from warminfra.service.app import build_app
-from warminfra.service.composition import compose
+from warminfra.service.composition import LEDGER, compose
 from warminfra.service.installation import exclusive
 from warminfra.service.loops import Loops
 from warminfra.service.peers import ADMIN, RUN, PeerProtocol
@@ -77,6 +81,19 @@ def end_servers(settings: Settings, *, look_only: bool = False) -> list[str]:
         return []
     with exclusive(settings.service.state_dir):
         return end_all(settings.service.state_dir, look_only=look_only)
+
+
+def is_purged(settings: Settings) -> bool:
+    """Say whether a ledger, if there is one, tells of nothing that is left, and no image is held.
+
+    Raises `Conflict` if a service runs.
+    """
+    state_dir = settings.service.state_dir
+    if not (state_dir / LEDGER).exists():
+        return True
+    with exclusive(state_dir), closing(Ledger.open(state_dir / LEDGER)) as ledger:
+        live = sum(n for state, n in ledger.tenants.counts().items() if state != TenantState.GONE)
+        return not (live or ledger.instances.current() or Store(state_dir).read().held)
 
 
 def _listen(runtime_dir: Path, group: str) -> list[socket.socket]:
