@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from isolation_checks.events import Event, Finding, Noted, Tried
 from isolation_checks.scratch import Scratch
 from isolation_checks.steps import Step
-from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.audit import REFUSED, Cell, Credential, Reply
 from warminfra.core.models import JsonObject
 
 Emit = Callable[[Event], None]
@@ -64,8 +64,12 @@ class World:
         return Party(lease, self.scratch.surface.mint(lease))
 
     def victim(self) -> JsonObject:
-        """Return a new lease, with the internal ids that the worst attacker knows."""
-        return self.scratch.surface.known(self.scratch.lease())
+        """Return a new lease whose user is logged in, with the internal ids that the worst attacker
+        knows."""
+        lease = self.scratch.lease()
+        if lease["users"]:
+            self.scratch.surface.browser().sign_in(lease)
+        return self.scratch.surface.known(lease)
 
     def works(self, cell: Cell, credential: Credential, owner: JsonObject) -> bool:
         """The positive control: is the credential told from a forged one where it is valid?"""
@@ -87,7 +91,8 @@ class World:
     ) -> tuple[str, ...]:
         """Try it elsewhere; return what gives it away, nothing if it is worth nothing there.
 
-        It is worth nothing if it is answered like a forged one; or if it is denied (403) in the
+        It is worth nothing if it is refused like a forged one (both let in is worse than one, but
+        where a cell answers all); or if it is denied (403) in the
         same words as at a bystander, so that the answer tells nothing of the target; or, if it
         reads from the server itself, if the answer tells of no tenant but its own, and nothing of
         the host.
@@ -111,7 +116,8 @@ class World:
         if answer.host or answer.mentions - forged.mentions - {credential.tenant}:
             return "crossed"
         if answer == forged:
-            return "refused"
+            let_in = 0 < answer.status < REFUSED and not cell.answers_all
+            return "crossed" if let_in else "refused"
         if answer.status == _FORBIDDEN:
             neutral = None if cell.server_wide else self.bystander()
             alike = self.scratch.surface.attempt(cell, credential, neutral)
@@ -123,7 +129,7 @@ class World:
     def bystander(self) -> JsonObject:
         """Return a lease that does nothing; one for the life of this world."""
         if self.still.lease is None:
-            self.still.lease = self.scratch.surface.known(self.scratch.lease())
+            self.still.lease = self.victim()
             self.look_again()
         return self.still.lease
 

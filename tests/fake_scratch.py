@@ -132,6 +132,12 @@ class FakeScratch:
     def known(self, lease: Any) -> Any:
         return lease
 
+    def browser(self) -> Any:
+        return self
+
+    def sign_in(self, lease: Any) -> dict[str, str]:
+        return {}
+
     def fresh(self, lease: Any) -> Any:
         return {**lease, "users": [{"username": "fresh", "password": "p"}]}
 

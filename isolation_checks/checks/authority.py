@@ -72,7 +72,7 @@ def channel_of(cell: Cell, credential: Credential) -> str:
 
 def ends(cell: Cell) -> bool:
     """Say whether trying the cell at its owner could end the credential or its lease."""
-    ending = cell.endpoint.startswith(("revocation", "logout by hint"))
+    ending = cell.endpoint.startswith(("revocation", "logout by"))
     return ending or cell.verb in ("PUT", "DELETE")
 
 

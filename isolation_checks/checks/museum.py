@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from isolation_checks.checks.authority import ends
 from isolation_checks.events import Finding
 from isolation_checks.steps import of_one_try
-from isolation_checks.world import World, witness
+from isolation_checks.world import Party, World, witness
+from warminfra.core.audit import Credential
+from warminfra.core.errors import ProviderRefused
 
 
 class Museum:
-    """Credentials of a dead lease, replayed at its own place, at a later lease, and at master."""
+    """Credentials and unused artifacts of a dead lease, replayed at its own place, at a later
+    lease, and at master."""
 
     name = "museum"
     channels = ("X7",)
@@ -22,11 +27,12 @@ class Museum:
             cells = [cell for cell in surface.cells(credential.kind) if not ends(cell)]
             if not any(world.works(cell, credential, dead.lease) for cell in cells):
                 raise AssertionError(f"no positive control passed for the {credential.kind}")
+        relics = [*dead.credentials, *self._artifacts(world, dead)]
         world.scratch.release(dead.lease)
         world.when = "released"
         later = world.victim()
         before = surface.digest(later)
-        for credential in dead.credentials:
+        for credential in relics:
             for cell in surface.cells(credential.kind):
                 places = world.targets(cell, later)
                 if not cell.server_wide:
@@ -50,3 +56,14 @@ class Museum:
             world.report(Finding("X7", self.name, "a later lease changed", detail))
         world.end()
         world.scratch.release(later)
+
+    def _artifacts(self, world: World, dead: Party) -> Iterator[Credential]:
+        """Yield what else it can be made to yield, unused; how each works alive is X2's."""
+        surface = world.scratch.surface
+        had = {credential.kind for credential in dead.credentials}
+        for kind in surface.artifacts():
+            if kind not in had:
+                try:
+                    yield surface.artifact(kind, dead.lease)
+                except ProviderRefused as error:
+                    world.note("X7", f"not covered: {kind}", error.message)

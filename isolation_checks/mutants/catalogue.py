@@ -242,6 +242,19 @@ MUTANTS: tuple[Mutant, ...] = (
         *("M56", "a token of any tenant is active to the realm's own client", "X1"),
         wire.spoiled(wire.without_tenant("token", looks_at_client=True)),
     ),
+    Mutant(
+        *("M57", "the account API takes a token of any tenant", "X1"),
+        wire.spoiled(wire.reads_any_account),
+    ),
+    Mutant(
+        *("M58", "whoever is of no tenant of its own is let in", "X1"),
+        wire.spoiled(wire.looks_at_no_strangers),
+    ),
+    Mutant(
+        *("M59", "a token tells another tenant's name", "X12"),
+        wire.spoiled(wire.names_in_tokens),
+    ),
+    Mutant("M60", "a refused call ends the sessions of a tenant", "X1", wire.ending),
     Mutant("M54", "any tenant's token makes realms", "X1", wire.spoiled(wire.tokens_make_realms)),
 )
 

@@ -6,6 +6,7 @@ one says at the artifact's own realm.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
+from isolation_checks.mutants.keycloak import auditor
 from isolation_checks.scratch import Scratch
 from warminfra_keycloak.audit import jose
 from warminfra_keycloak.audit.host import CANARY, CANARY_VARIABLE
@@ -121,6 +123,75 @@ def tokens_make_realms() -> Fault:
     return fault
 
 
+def reads_any_account() -> Fault:
+    """M57: the account API takes a token of any realm, and shows whose it is."""
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        home = _issuer(_bearer(request))
+        stray = "/account" in request.url.path and home not in ("", realm_in(request.url))
+        return send(at_realm(request, home) if stray else request)
+
+    return fault
+
+
+def looks_at_no_strangers() -> Fault:
+    """M58: the registration looks at the tokens of its own realm alone, and lets all others in."""
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        home = _issuer(_bearer(request))
+        reads = request.method == "GET" and "/clients-registrations/" in request.url.path
+        if reads and home not in ("", realm_in(request.url)):
+            body = {"clientId": "app", "secret": "of whoever it is"}
+            return httpx.Response(200, json=body, request=request)
+        return send(request)
+
+    return fault
+
+
+def names_in_tokens() -> Fault:
+    """M59: an ID token has the family name that another realm's had before it."""
+    names: dict[str, str] = {}
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        answer, realm = send(request), realm_in(request.url)
+        if not request.url.path.endswith("/token") or answer.status_code != httpx.codes.OK:
+            return answer
+        body = answer.json()
+        head, _, tail = body.get("id_token", "..").split(".")
+        if not head:
+            return answer
+        claims = jose.claims_of(body["id_token"])
+        others = [name for other, name in names.items() if other != realm]
+        names[realm] = claims.get("family_name", "")
+        told = json.dumps({**claims, "family_name": others[-1] if others else names[realm]})
+        payload = base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+        body["id_token"] = ".".join((head, payload, tail))
+        return httpx.Response(200, json=body, request=request)
+
+    return fault
+
+
+def ends_sessions(scratch: Scratch) -> Fault:
+    """M60: whoever asks a realm to end sessions is refused, and all sessions there are ended."""
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        home, realm = _issuer(_bearer(request)), realm_in(request.url)
+        ends = request.url.path.endswith(("/logout-all", "/account/sessions"))
+        if ends and request.method != "GET" and home not in ("", realm) and realm != "master":
+            with auditor(scratch) as admin:
+                admin.send("POST", f"admin/realms/{realm}/logout-all")
+        return send(request)
+
+    return fault
+
+
+@contextmanager
+def ending(scratch: Scratch) -> Iterator[None]:
+    """Plant M60."""
+    with keycloak(scratch).wire.spoiled(ends_sessions(scratch)):
+        yield
+
+
 def cookies_for_all() -> Fault:
     """M52: cookies are sent to every realm of the server, not to their own alone."""
 
@@ -191,6 +262,10 @@ def by_prefix(found: str, own: str) -> bool:
 def _of(clients: dict[str, Client], realm: str, own: Client) -> Client:
     """Return the client of the realm, in as many fields as the request has."""
     return {name: clients.get(realm, own).get(name, own[name]) for name in own}
+
+
+def _bearer(request: httpx.Request) -> str:
+    return str(request.headers.get("authorization", "")).removeprefix("Bearer ")
 
 
 def _issuer(token: str) -> str:

@@ -44,6 +44,8 @@ class Cell:
     endpoint: str
     server_wide: bool = False
     """It is of no tenant: there is one target, the server."""
+    answers_all: bool = False
+    """Even what never was valid is answered there without a refusal: what is said counts."""
 
     @property
     def looks_at_server(self) -> bool:

@@ -48,9 +48,13 @@ RESOURCE_SERVER = "an app that trusts the realm"
 
 def cells(kind: str) -> list[Cell]:
     """Return the cells of a kind of credential, in a fixed order."""
-    found = [Cell(kind, verb, name) for verb, name, kinds, _ in _PROTOCOL if kind in kinds]
+    found = [
+        Cell(kind, verb, name, answers_all=name.startswith(_ANSWERS_ALL))
+        for verb, name, kinds, _ in _PROTOCOL
+        if kind in kinds
+    ]
     if kind == PASSWORD:
-        found.append(Cell(kind, "POST", LOGIN_FORM))
+        found.append(Cell(kind, "POST", LOGIN_FORM, answers_all=True))
     if kind in (ACCESS, ID, LOGOUT, SERVICE):
         found.append(Cell(kind, "GET", RESOURCE_SERVER))
     if kind in (ACCESS, ADMIN):
@@ -128,7 +132,8 @@ def _inside(pattern: str, target: Target) -> Mapping[str, str]:
 
 
 def _bearer(credential: Credential) -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential.value.reveal()}"}
+    """As an app asks: whoever does not say JSON gets the account console's page, token or not."""
+    return {"Authorization": f"Bearer {credential.value.reveal()}", "Accept": "application/json"}
 
 
 def _own(credential: Credential, _: Target) -> dict[str, str]:
@@ -153,6 +158,10 @@ def _introspect(client: Whose) -> Make:
 
 def _revoke(client: Whose) -> Make:
     return _as_client(client, "revoke", "token", {})
+
+
+def _log_out(client: Whose) -> Make:
+    return _as_client(client, "logout", "refresh_token", {})
 
 
 def _refresh(client: Whose) -> Make:
@@ -276,6 +285,10 @@ def _backchannel_logout(
     return http.build_request("POST", f"{target.oidc}/logout/backchannel-logout", data=data)
 
 
+_ANSWERS_ALL = (
+    *("introspection", "revocation", "logout by", "authorization", "device", "login-actions"),
+)
+"""Where even what never was valid gets a page, a redirect, or a friendly no."""
 _ENROLLING = (ACCESS, ADMIN, SERVICE, INITIAL, REGISTRATION)
 _PROTOCOL: tuple[tuple[str, str, tuple[str, ...], Make], ...] = (
     ("GET", "userinfo", BEARERS, _get("protocol/openid-connect/userinfo")),
@@ -285,6 +298,8 @@ _PROTOCOL: tuple[tuple[str, str, tuple[str, ...], Make], ...] = (
     ("POST", "introspection by its client", BEARERS, _introspect(client_of)),
     ("POST", "revocation", (REFRESH, OFFLINE), _revoke(_own)),
     ("POST", "revocation by its client", (REFRESH, OFFLINE), _revoke(client_of)),
+    ("POST", "logout by refresh token", (REFRESH, OFFLINE), _log_out(_own)),
+    ("POST", "logout by refresh token, by its client", (REFRESH, OFFLINE), _log_out(client_of)),
     ("POST", "token, refresh", (REFRESH, OFFLINE), _refresh(_own)),
     ("POST", "token, refresh by its client", (REFRESH, OFFLINE), _refresh(client_of)),
     ("POST", "token, exchange", (ACCESS, ADMIN, SERVICE), _exchange(_own)),

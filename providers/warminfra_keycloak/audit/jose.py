@@ -10,8 +10,10 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,6 +26,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
     generate_private_key,
 )
 from cryptography.hazmat.primitives.hashes import SHA256
+
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 Sign = Callable[[bytes], bytes]
 Issuers = Callable[[str, str], bool]
@@ -80,6 +84,13 @@ def claims_of(token: str) -> dict[str, Any]:
     """Return what a token says, unchecked."""
     found: dict[str, Any] = json.loads(_decoded(token.split(".")[1]))
     return found
+
+
+def said(text: str) -> Iterator[str]:
+    """Yield what the tokens in a text say, each as JSON."""
+    for token in _JWT.findall(text):
+        with suppress(ValueError):
+            yield json.dumps(claims_of(token), ensure_ascii=False)
 
 
 def accepts(

@@ -137,10 +137,12 @@ class KeycloakSurface(Looks):
 
     @contextmanager
     def heard(self, listen: Callable[[str, str, str], None]) -> Iterator[None]:
-        """Show each exchange on the wire: realm, verb and path, headers and body as they came."""
+        """Show each exchange on the wire: realm, verb and path, headers and body as they came, and
+        what the tokens in it say."""
 
         def hear(request: httpx.Request, answer: httpx.Response) -> None:
-            received = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
+            headers = (f"{name}: {value}" for name, value in answer.headers.items())
+            received = "\n".join([*headers, *jose.said(answer.text)])
             path = scrub(request.url.path.removeprefix("/"))
             listen(realm_in(request.url), f"{request.method} {path}", f"{received}\n{answer.text}")
 

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from warminfra.core.audit import Credential
 from warminfra.core.models import JsonObject
+from warminfra_keycloak.audit import kinds
 from warminfra_keycloak.audit.holder import asks
+
+CONSOLE = "security-admin-console"
+"""A public client of master's, for the code flow; `admin-cli` is another, for passwords."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,15 @@ def realm_of(lease: JsonObject) -> str:
 
 
 def client_of(credential: Credential, target: Target) -> dict[str, str]:
-    """Return the client of the target, as its own holder has it; at master the attacker's."""
+    """Return the client of the target, as its own holder has it; at master one that anybody may be.
+
+    The attacker's own would be refused there before what it shows is looked at.
+    """
     if target.lease is not None:
         own = target.lease["client"]
         return {"client_id": own["id"], "client_secret": own["secret"]}
-    return {name: credential.context[name].reveal() for name in ("client_id", "client_secret")}
+    by_browser = credential.kind in (kinds.CODE, kinds.PAR)
+    return {"client_id": CONSOLE if by_browser else "admin-cli"}
 
 
 def public_request(target: Target) -> dict[str, str]:
@@ -40,7 +48,7 @@ def public_request(target: Target) -> dict[str, str]:
     if target.lease is not None:
         return asks(target.lease)
     return {
-        "client_id": "security-admin-console",
+        "client_id": CONSOLE,
         "redirect_uri": f"{target.base}/admin/master/console/",
         "response_type": "code",
         "scope": "openid",
