@@ -17,8 +17,9 @@ from warminfra.core.secret import Secret
 class Oracle:
     """Ids and names that exist in B, against random ones: at B's doors and at A's own.
 
-    A's tokens ask for B's users and clients by their internal ids, in B's realm and in A's; a wrong
-    password is tried for B's user and for nobody; and A's admin takes an id that is B's.
+    A's tokens ask for B's users, clients, roles, groups, scopes, flows and components by their
+    internal ids, in B's realm and in A's; a wrong password is tried for B's user and for nobody;
+    and A's admin takes an id that is B's.
     """
 
     name = "oracle"
@@ -31,7 +32,7 @@ class Oracle:
         own = surface.known(attacker.lease)
         for credential in attacker.credentials:
             for cell in surface.cells(credential.kind):
-                if cell.verb == "GET" and "{id}" in cell.endpoint:
+                if cell.verb == "GET" and "id}" in cell.endpoint:
                     self._ids(world, cell, credential, own, victim)
         self._names(world, attacker, victim)
         self._taken(world, attacker.lease, victim)

@@ -202,7 +202,9 @@ MUTANTS: tuple[Mutant, ...] = (
         _half(halves.one_leftover, clean=halves.take_leftover_away),
         forms=(ONE_IN_TEN,),
     ),
-    Mutant("M41", "an environment placeholder is resolved", "X13", wire.resolving),
+    Mutant(
+        "M41", "an environment placeholder is resolved", "X13", wire.spoiled_there(wire.resolves)
+    ),
     Mutant(
         *("M42", "every logout is told to one address", "X13"),
         keycloak.with_each_tenant(settings.tells_the_sink),
@@ -254,7 +256,16 @@ MUTANTS: tuple[Mutant, ...] = (
         *("M59", "a token tells another tenant's name", "X12"),
         wire.spoiled(wire.names_in_tokens),
     ),
-    Mutant("M60", "a refused call ends the sessions of a tenant", "X1", wire.ending),
+    Mutant(
+        "M60",
+        "a refused call ends the sessions of a tenant",
+        "X1",
+        wire.spoiled_there(wire.ends_sessions),
+    ),
+    Mutant(
+        *("M61", "a role is found by its internal id from any realm", "X12"),
+        wire.spoiled_there(wire.roles_of_all),
+    ),
     Mutant("M54", "any tenant's token makes realms", "X1", wire.spoiled(wire.tokens_make_realms)),
 )
 

@@ -10,14 +10,16 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+from keycloak.urls_patterns import URL_ADMIN_REALMS
 
 from isolation_checks.mutants.keycloak import auditor
 from isolation_checks.scratch import Scratch
+from warminfra.core.errors import ProviderRefused
 from warminfra_keycloak.audit import jose
 from warminfra_keycloak.audit.host import CANARY, CANARY_VARIABLE
 from warminfra_keycloak.audit.surface import KeycloakSurface
@@ -32,10 +34,17 @@ _PATH = re.compile(r"Path=[^;]*")
 
 def spoiled(make: Callable[[], Fault]) -> Callable[[Scratch], AbstractContextManager[None]]:
     """Plant a fault on the way to the server, a fresh one each time."""
+    return spoiled_there(lambda _: make())
+
+
+def spoiled_there(
+    make: Callable[[Scratch], Fault],
+) -> Callable[[Scratch], AbstractContextManager[None]]:
+    """Plant one that does what only the server itself could, or knows what it knows."""
 
     @contextmanager
     def planted(scratch: Scratch) -> Iterator[None]:
-        with keycloak(scratch).wire.spoiled(make()):
+        with keycloak(scratch).wire.spoiled(make(scratch)):
             yield
 
     return planted
@@ -171,6 +180,26 @@ def names_in_tokens() -> Fault:
     return fault
 
 
+def roles_of_all(scratch: Scratch) -> Fault:
+    """M61: a role is found by its internal id, of whatever realm it is, by whoever has a token."""
+    refusals = (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND)
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        answer = send(request)
+        if "/roles-by-id/" not in request.url.path or answer.status_code not in refusals:
+            return answer
+        own, path = realm_in(request.url), request.url.path
+        with auditor(scratch) as admin:
+            for realm in admin.get(URL_ADMIN_REALMS, params={"briefRepresentation": "true"}).json():
+                there = path.replace(f"/realms/{own}", f"/realms/{realm['realm']}").lstrip("/")
+                with suppress(ProviderRefused):
+                    found = admin.get(there).json()
+                    return httpx.Response(200, json=found, request=request)
+        return answer
+
+    return fault
+
+
 def ends_sessions(scratch: Scratch) -> Fault:
     """M60: whoever asks a realm to end sessions is refused, and all sessions there are ended."""
 
@@ -183,13 +212,6 @@ def ends_sessions(scratch: Scratch) -> Fault:
         return send(request)
 
     return fault
-
-
-@contextmanager
-def ending(scratch: Scratch) -> Iterator[None]:
-    """Plant M60."""
-    with keycloak(scratch).wire.spoiled(ends_sessions(scratch)):
-        yield
 
 
 def cookies_for_all() -> Fault:
@@ -223,13 +245,6 @@ def resolves(scratch: Scratch) -> Fault:
         return httpx.Response(answer.status_code, headers=kind, content=body, request=request)
 
     return fault
-
-
-@contextmanager
-def resolving(scratch: Scratch) -> Iterator[None]:
-    """Plant M41."""
-    with keycloak(scratch).wire.spoiled(resolves(scratch)):
-        yield
 
 
 def trusting(

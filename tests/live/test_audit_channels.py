@@ -113,7 +113,22 @@ def test_what_does_not_cross(server: Scratch, check: Check) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["M17", "M19", "M29", "M38", "M42", "M52", "M54", "M55", "M56", "M57", "M58", "M59", "M60"],
+    [
+        "M17",
+        "M19",
+        "M29",
+        "M38",
+        "M42",
+        "M52",
+        "M54",
+        "M55",
+        "M56",
+        "M57",
+        "M58",
+        "M59",
+        "M60",
+        "M61",
+    ],
 )
 def test_each_channel_sees_its_fault(server: Scratch, name: str) -> None:
     """A fault that is planted is seen, by something that the stock server does not show."""

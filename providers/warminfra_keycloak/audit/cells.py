@@ -121,11 +121,27 @@ def _inside(pattern: str, target: Target) -> Mapping[str, str]:
     """Return the real ids of the target, as the worst attacker would know them."""
     known = {"realm-name": target.realm, "role-name": f"default-roles-{target.realm}"}
     objects = (target.lease or {}).get("audit", {})
-    if re.search(r"/clients/\{id\}", pattern):
-        known["id"] = objects.get("client", "00000000")
-    elif re.search(r"/users/\{id\}", pattern):
-        known["id"] = objects.get("user", "00000000")
+    for place, name, kind in _PLACES:
+        if re.search(place, pattern):
+            known.setdefault(name, objects.get(kind, "00000000"))
     return known
+
+
+_PLACES = (
+    (r"/clients/\{id\}", "id", "client"),
+    (r"/users/\{id\}", "id", "user"),
+    (r"/groups/\{id\}", "id", "group"),
+    (r"/flows/\{id\}", "id", "flow"),
+    (r"-client-scopes/\{id\}", "id", "scope"),
+    (r"\{flow-id\}", "flow-id", "flow"),
+    (r"client-scopes/\{scope-id\}", "scope-id", "scope"),
+    (r"\{client_scope_id\}", "client_scope_id", "scope"),
+    (r"\{role-id\}", "role-id", "role"),
+    (r"\{component-id\}", "component-id", "component"),
+    (r"\{client-id\}", "client-id", "client"),
+    (r"\{group-id\}", "group-id", "group"),
+)
+"""Where in a path which placeholder stands for an internal id of which kind of object."""
 
 
 # ---------------------------------------------------------------- the protocol's endpoints

@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keycloak.urls_patterns import (
+    URL_ADMIN_CLIENT_SCOPES,
     URL_ADMIN_CLIENTS,
     URL_ADMIN_COMPONENTS,
+    URL_ADMIN_FLOWS,
+    URL_ADMIN_GROUPS,
     URL_ADMIN_KEYS,
     URL_ADMIN_REALM,
     URL_ADMIN_REALM_ROLES,
@@ -105,13 +108,25 @@ class Looks:
     def known(self, lease: JsonObject) -> JsonObject:
         """Return the lease with the internal ids that the worst attacker would know."""
         clients = self._get(URL_ADMIN_CLIENTS, realm_of(lease))
-        users = self._get(URL_ADMIN_USERS, realm_of(lease))
         (client,) = [one["id"] for one in clients if one["clientId"] == lease["client"]["id"]]
-        return {**lease, "audit": {"client": client, "user": users[0]["id"]}}
+        others = {kind: self._get(path, realm_of(lease)) for kind, path in _KNOWN.items()}
+        firsts = {kind: found[0]["id"] for kind, found in others.items() if found}
+        return {**lease, "audit": {**firsts, "client": client}}
 
     def _get(self, pattern: str, realm: str) -> Any:
         path = pattern.format(**{"realm-name": realm})
         return self._admin.get(path, timeout=SLOW_TIMEOUT).json()
+
+
+_KNOWN = {
+    "user": URL_ADMIN_USERS,
+    "role": URL_ADMIN_REALM_ROLES,
+    "group": URL_ADMIN_GROUPS,
+    "scope": URL_ADMIN_CLIENT_SCOPES,
+    "flow": URL_ADMIN_FLOWS,
+    "component": URL_ADMIN_COMPONENTS,
+}
+"""Kinds of objects of which an attacker knows one by its internal id."""
 
 
 def _names(found: Any, key: str) -> list[str]:
