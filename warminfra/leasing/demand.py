@@ -184,11 +184,6 @@ class Demand:
             ticket.news.set()
             return True
 
-    def waits(self, key_hash: str) -> bool:
-        """Say whether the request still waits."""
-        with self._lock:
-            return key_hash in self._tickets
-
     def alive(self) -> set[str]:
         """Drop the tickets whose client has stopped asking; return the key hashes of the others."""
         latest = self.clock.boot() - TICKET_PATIENCE

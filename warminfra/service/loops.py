@@ -115,19 +115,24 @@ class Loops:
         Then the images that we brought, and their pins: what stacks ran on is free by then. If
         some are left the service works on as before.
         """
-        deadline = self._parts.clock.boot() + wait
-        self.closing, left = True, -1
+        self.closing, done = True, False
         try:
-            self._drain()
-            while left := self._live():
-                if self._parts.clock.boot() > deadline or self._stopping.wait(PURGE_LOOK):
-                    return left
-                self._drain()
-            left = -1
-            self._image_watch.purge()
-            left = 0
+            left = self._emptied(wait)
+            if not left:
+                self._image_watch.purge()
+                done = True
         finally:
-            self.closing = left == 0
+            self.closing = done
+        return left
+
+    def _emptied(self, wait: float) -> int:
+        """Drain until no tenant lives, or for so many seconds; return how many do."""
+        deadline = self._parts.clock.boot() + wait
+        self._drain()
+        while left := self._live():
+            if self._parts.clock.boot() > deadline or self._stopping.wait(PURGE_LOOK):
+                break
+            self._drain()
         return left
 
     def _drain(self) -> None:
