@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from warminfra.core.audit import Reply
+from warminfra_keycloak.audit.jose import TOKEN
 
-_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TENANT = re.compile(r"wi-[a-z2-9]{8}-[a-z2-9]+")
 _LEASE = re.compile(r"\b[a-z2-9]{8}-[a-z2-9]{20,}\b")
@@ -48,7 +48,7 @@ def canonical(response: httpx.Response) -> Reply:
 def scrub(text: str) -> str:
     """Replace tokens, ids and names of tenants by what they are."""
     for pattern, name in (
-        (_JWT, "JWT"),
+        (TOKEN, "JWT"),
         (_UUID, "ID"),
         (_TENANT, "TENANT"),
         (_LEASE, "LEASE"),
