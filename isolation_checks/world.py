@@ -116,8 +116,7 @@ class World:
         if answer.host or answer.mentions - forged.mentions - {credential.tenant}:
             return "crossed"
         if answer == forged:
-            let_in = 0 < answer.status < REFUSED and not cell.answers_all
-            return "crossed" if let_in else "refused"
+            return "crossed" if let_in(cell, answer) else "refused"
         if answer.status == _FORBIDDEN:
             neutral = None if cell.server_wide else self.bystander()
             alike = self.scratch.surface.attempt(cell, credential, neutral)
@@ -166,6 +165,11 @@ class World:
         if finding.name not in {known.name for known in self.found}:
             self.found.append(finding)
             self.emit(finding)
+
+
+def let_in(cell: Cell, answer: Reply) -> bool:
+    """Say whether an answer lets in who asks, a forged credential as well as a real one."""
+    return 0 < answer.status < REFUSED and not cell.answers_all
 
 
 def witness(cell: Cell, where: str) -> str:

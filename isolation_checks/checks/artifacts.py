@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isolation_checks.events import Finding, Tried
 from isolation_checks.sinks import mail_sink
-from isolation_checks.world import World, witness
+from isolation_checks.world import World, let_in, witness
 from warminfra.core.audit import Cell, Credential
 from warminfra.core.errors import ProviderRefused
 from warminfra.core.models import JsonObject
@@ -61,7 +61,8 @@ class Artifacts:
             answer = surface.attempt(cell, tried, target)
             forged = surface.attempt(cell, surface.never_valid(tried), target)
             world.attempts += 1
-            outcome = "refused" if answer == forged else "crossed"
+            refused = answer == forged and not let_in(cell, answer)
+            outcome = "refused" if refused else "crossed"
             world.emit(Tried(world.program, str(cell), place, outcome, str(answer)[:300]))
             if outcome == "crossed":
                 world.report(
