@@ -1,5 +1,7 @@
 """Plants one mutant and looks for it with the checks of its channel, until one sees it.
 
+Where one check is there for it (`seen_by`), that one has to see it.
+
 What is counted is what it took: attempts, rounds and seconds up to the first finding in the
 mutant's own channel. Afterwards the installation is as it was: the plant is clear, and every lease
 that a check was stopped with is given back.
@@ -42,7 +44,7 @@ def hunt(
     What is found without the fault too (`stock`, by name) says nothing of it.
     """
     planted = stealthy(mutant, form, seed)
-    looking = [check for check in checks if mutant.channel in check.channels]
+    looking = [check for check in checks if _looks(check, mutant)]
     began, attempts, rounds = time.monotonic(), 0, 0
     seen: Finding | None = None
     troubles: list[str] = []
@@ -88,6 +90,10 @@ def hunt(
         attempts,
         rounds,
     )
+
+
+def _looks(check: Check, mutant: Mutant) -> bool:
+    return mutant.channel in check.channels and mutant.seen_by in ("", check.name)
 
 
 def told(error: Exception) -> str:

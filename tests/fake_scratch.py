@@ -175,6 +175,9 @@ class FakeScratch:
             return Reply(200, "yes", frozenset({f"wi-{credential.tenant}"}))
         return Reply(401, "no")
 
+    def inside(self, lease: Any) -> str:
+        return self.digest(lease)
+
     def digest(self, lease: Any) -> str:
         name = lease["id"]
         text = f"{name} {self.changes.get(name, 0)} {self.minted.get(name, 0)}"

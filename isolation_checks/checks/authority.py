@@ -28,14 +28,15 @@ class Authority:
         for kind, reason in world.scratch.surface.lacking(minted).items():
             cells = len(world.scratch.surface.cells(kind))
             world.note("X1", f"not covered: {kind}, {cells} cells", reason)
+        now = world.scratch.surface.inside(victim)
         for credential in attacker.credentials:
             if credential.one_shot:
                 continue
-            before = world.scratch.surface.digest(victim)
             spoke = self._everywhere(world, attacker, credential, victim)
             if not spoke:
                 raise AssertionError(f"no positive control passed for the {credential.kind}")
-            if world.scratch.surface.digest(victim) != before:
+            before, now = now, world.scratch.surface.inside(victim)
+            if now != before:
                 world.report(
                     Finding(
                         "X1",

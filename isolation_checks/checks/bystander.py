@@ -7,7 +7,7 @@ from isolation_checks.world import World
 
 
 class Bystander:
-    """The digest of what is inside it, its sessions included, and what it logged in with."""
+    """All that is inside it: its sessions, and what each user has and may."""
 
     name = "bystander"
     channels = ("X9",)
@@ -16,16 +16,16 @@ class Bystander:
         """One lease logs in and then waits, while another comes, is used, and goes."""
         surface = world.scratch.surface
         waiting = world.attacker()
-        before = surface.digest(waiting.lease)
+        before = surface.inside(waiting.lease)
         surface.mint(waiting.lease)
-        if surface.digest(waiting.lease) == before:
-            raise AssertionError("a login does not show in the digest: the look is blind")
+        if surface.inside(waiting.lease) == before:
+            raise AssertionError("a login does not show inside: the look is blind")
         world.controls += 1
-        before = surface.digest(waiting.lease)
+        before = surface.inside(waiting.lease)
         other = world.attacker()
-        self._same(world, before, surface.digest(waiting.lease), "another lease came")
+        self._same(world, before, surface.inside(waiting.lease), "another lease came")
         world.scratch.release(other.lease)
-        self._same(world, before, surface.digest(waiting.lease), "another lease ended")
+        self._same(world, before, surface.inside(waiting.lease), "another lease ended")
         world.scratch.release(waiting.lease)
 
     def _same(self, world: World, before: str, after: str, when: str) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 
 from isolation_checks.events import Finding
 from isolation_checks.world import World
 from warminfra.core.errors import ProviderRefused, Unreachable
 from warminfra.core.models import JsonObject
+
+_BEFORE, _SHOWN = 60, 240
+"""Characters of a difference that are shown: before where it begins, and in all."""
 
 Shape = Mapping[str, object]
 
@@ -15,9 +19,9 @@ Shape = Mapping[str, object]
 class Completeness:
     """What a lease made beside another can do, against what the one made alone could.
 
-    Every declared user logs in and has the same roles; the realm has as many keys; the first user's
-    login yields the same kinds of credentials. Things of the same name or id in one template are
-    what makes the second of two lose some of its own.
+    What is inside is the same; every declared user logs in and has the same roles; the realm has as
+    many keys; the first user's login yields the same kinds of credentials. Things of the same name
+    or id in one template are what makes the second of two lose some of its own.
     """
 
     name = "completeness"
@@ -44,8 +48,8 @@ class Completeness:
             for part, expected in whole.items():
                 world.attempts += 1
                 world.controls += 1
-                if found[part] != expected:
-                    _report(world, part, f"{part}: {found[part]} instead of {expected}")
+                if found.get(part) != expected:
+                    _report(world, part, f"{part}: {difference(found.get(part), expected)}")
         world.scratch.release(alone, beside)
 
 
@@ -53,10 +57,20 @@ def shape(world: World, lease: JsonObject) -> Shape:
     """Return what a lease can do, for a comparison. Raises `Unreachable` if a login fails."""
     surface = world.scratch.surface
     return {
+        **surface.shape(lease),
         "roles of users": {name: sorted(roles) for name, roles in surface.roles(lease).items()},
         "number of keys": len(surface.keys(lease)),
         "kinds of credentials": sorted(credential.kind for credential in surface.mint(lease)),
     }
+
+
+def difference(found: object, expected: object) -> str:
+    """Return both from where they begin to differ, some characters of each."""
+    one, other = str(found), str(expected)
+    unlike = (at for at, pair in enumerate(zip_longest(one, other)) if pair[0] != pair[1])
+    begin = max(next(unlike, 0) - _BEFORE, 0)
+    end = begin + _SHOWN
+    return f"{one[begin:end]} instead of {other[begin:end]}"
 
 
 def _report(world: World, what: str, detail: str) -> None:

@@ -31,7 +31,7 @@ class Museum:
         world.scratch.release(dead.lease)
         world.when = "released"
         later = world.victim()
-        before = surface.digest(later)
+        before = surface.inside(later)
         for credential in relics:
             for cell in surface.cells(credential.kind):
                 places = world.targets(cell, later)
@@ -51,7 +51,7 @@ class Museum:
                                 of_one_try(cell, where, "released"),
                             )
                         )
-        if surface.digest(later) != before:
+        if surface.inside(later) != before:
             detail = "a dead lease's credentials changed what is inside a later lease"
             world.report(Finding("X7", self.name, "a later lease changed", detail))
         world.end()

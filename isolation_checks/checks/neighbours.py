@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from isolation_checks.checks.authority import ends
 from isolation_checks.events import Finding
@@ -11,7 +12,7 @@ from warminfra.core.audit import REFUSED, Cell
 from warminfra.core.errors import Unreachable
 from warminfra.core.models import JsonObject
 
-_SERVER_ERROR = 500
+_SERVER_ERROR, _SWITCHED_OFF = 500, 501
 
 
 class Neighbours:
@@ -28,6 +29,7 @@ class Neighbours:
     def run(self, world: World) -> None:
         """One pair, and one lease more that comes while the first goes."""
         leaving, staying = world.attacker(), world.attacker()
+        staying = replace(staying, lease=world.scratch.surface.known(staying.lease))
         before = self._statuses(world, staying)
         with ThreadPoolExecutor(max_workers=1) as other:
             life = other.submit(_end_and_begin, world, leaving)
@@ -62,7 +64,7 @@ class Neighbours:
                     world.attempts += 1
                     world.controls += reply.status < REFUSED
                     found[cell, credential.kind] = reply.status
-                    if reply.status >= _SERVER_ERROR:
+                    if reply.status >= _SERVER_ERROR and reply.status != _SWITCHED_OFF:
                         self._report(world, f"{cell} ends in a server error", str(reply.status))
         return found
 

@@ -42,6 +42,8 @@ class Mutant:
     """Stealth forms in which it makes sense besides the plain one (see `stealth`)."""
     dear: bool = False
     """Seeing it takes a start of a server: no audit draws it, the self-test plants it."""
+    seen_by: str = ""
+    """The check that is there for it, where others of its channel see only what comes with it."""
 
 
 @dataclass(frozen=True, slots=True)

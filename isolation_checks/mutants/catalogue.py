@@ -160,16 +160,25 @@ MUTANTS: tuple[Mutant, ...] = (
         _half(taken_down.nothing, clean=taken_down.destroy),
         forms=(USED_BEFORE,),
     ),
-    Mutant("M25", "late teardown kills a new lease", "X9", service.late_teardown),
+    Mutant(
+        *("M25", "late teardown kills a new lease", "X9"),
+        service.late_teardown,
+        seen_by="neighbours",
+    ),
     Mutant("M26", "sessions kept", "X7", _half(halves.sessions_kept, clean=taken_down.destroy)),
     Mutant(
         *("M27", "offline sessions kept", "X7"),
         _half(halves.offline_sessions_kept, clean=taken_down.destroy),
     ),
-    Mutant("M28", "lockout counters kept", "X6", recycled.lockouts_kept),
+    Mutant(
+        *("M28", "lockout counters kept", "X6"),
+        recycled.lockouts_kept,
+        seen_by="after a dirty life",
+    ),
     Mutant(
         *("M29", "events kept", "X6"),
         _half(halves.events_kept, clean=taken_down.nothing),
+        seen_by="kept events",
     ),
     Mutant("M30", "stale cache of the lease machine", "X16", manager.stale()),
     Mutant(
@@ -231,7 +240,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("M50", "a leased user administers its realm", "X14", _after(keycloak.users_administer)),
     Mutant(
         *("M51", "a tenant made beside another lacks a user", "X5"),
-        _after(keycloak.lacks_a_user_beside_another),
+        _after(keycloak.beside_another(keycloak.lacks_a_user)),
         forms=(ONE_IN_TEN,),
     ),
     Mutant(*("M52", "cookies are sent to every realm", "X8"), wire.spoiled(wire.cookies_for_all)),
@@ -265,6 +274,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         *("M61", "a role is found by its internal id from any realm", "X12"),
         wire.spoiled_there(wire.roles_of_all),
+    ),
+    Mutant(
+        *("M62", "a refused call gives a user of a tenant a role", "X1"),
+        wire.spoiled_there(wire.grants_a_role),
+    ),
+    Mutant(
+        *("M63", "a tenant made beside another lacks a client scope", "X5"),
+        _after(keycloak.beside_another(keycloak.lacks_a_scope)),
     ),
     Mutant("M54", "any tenant's token makes realms", "X1", wire.spoiled(wire.tokens_make_realms)),
 )

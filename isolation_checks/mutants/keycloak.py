@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, closing, contextmanager
 
 from keycloak.urls_patterns import (
     URL_ADMIN_CLIENT_ROLES,
+    URL_ADMIN_CLIENT_SCOPE,
+    URL_ADMIN_CLIENT_SCOPES,
     URL_ADMIN_CLIENTS,
     URL_ADMIN_COMPONENTS,
     URL_ADMIN_REALMS,
@@ -149,11 +151,31 @@ def users_administer(admin: AdminConnection, plan: TenantPlan) -> None:
         admin.send("POST", path, json=granted)
 
 
-def lacks_a_user_beside_another(admin: AdminConnection, plan: TenantPlan) -> None:
-    """M51: a tenant that is made while another lives loses a user, as if ids had collided."""
-    realms = admin.get(URL_ADMIN_REALMS, params={"briefRepresentation": "true"}).json()
-    if any(realm["realm"] not in ("master", plan.ref.name) for realm in realms):
-        realm = {"realm-name": plan.ref.name}
-        name = plan.material.users[-1].username
-        for user in admin.get(URL_ADMIN_USERS.format(**realm), params={"username": name}).json():
-            admin.send("DELETE", URL_ADMIN_USER.format(**realm, id=user["id"]))
+def beside_another(
+    spoil: Callable[[AdminConnection, TenantPlan], None],
+) -> Callable[[AdminConnection, TenantPlan], None]:
+    """M51, M63: a tenant is spoiled if it is made while another lives, as if ids had collided."""
+
+    def spoiled(admin: AdminConnection, plan: TenantPlan) -> None:
+        realms = admin.get(URL_ADMIN_REALMS, params={"briefRepresentation": "true"}).json()
+        if any(realm["realm"] not in ("master", plan.ref.name) for realm in realms):
+            spoil(admin, plan)
+
+    return spoiled
+
+
+def lacks_a_user(admin: AdminConnection, plan: TenantPlan) -> None:
+    """M51: the tenant loses a user."""
+    realm = {"realm-name": plan.ref.name}
+    name = plan.material.users[-1].username
+    for user in admin.get(URL_ADMIN_USERS.format(**realm), params={"username": name}).json():
+        admin.send("DELETE", URL_ADMIN_USER.format(**realm, id=user["id"]))
+
+
+def lacks_a_scope(admin: AdminConnection, plan: TenantPlan) -> None:
+    """M63: the tenant loses a client scope that no login of ours asks for."""
+    realm = {"realm-name": plan.ref.name}
+    for scope in admin.get(URL_ADMIN_CLIENT_SCOPES.format(**realm)).json():
+        if scope["name"] == "phone":
+            path = URL_ADMIN_CLIENT_SCOPE.format(**realm, **{"scope-id": scope["id"]})
+            admin.send("DELETE", path)

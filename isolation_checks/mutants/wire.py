@@ -14,7 +14,12 @@ from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
-from keycloak.urls_patterns import URL_ADMIN_REALMS
+from keycloak.urls_patterns import (
+    URL_ADMIN_REALM_ROLES,
+    URL_ADMIN_REALMS,
+    URL_ADMIN_USER_REALM_ROLES,
+    URL_ADMIN_USERS,
+)
 
 from isolation_checks.mutants.keycloak import auditor
 from isolation_checks.scratch import Scratch
@@ -204,6 +209,24 @@ def ends_sessions(scratch: Scratch) -> Fault:
         if ends and request.method != "GET" and realm != "master" and _stray(request):
             with auditor(scratch) as admin:
                 admin.send("POST", f"admin/realms/{realm}/logout-all")
+        return send(request)
+
+    return fault
+
+
+def grants_a_role(scratch: Scratch) -> Fault:
+    """M62: whoever asks a realm for another's change is refused, and a user there has one role
+    more."""
+    ours = frozenset({"uma_authorization"})
+
+    def fault(request: httpx.Request, send: Send) -> httpx.Response:
+        realm = {"realm-name": realm_in(request.url)}
+        if request.method == "PUT" and realm["realm-name"] != "master" and _stray(request):
+            with auditor(scratch) as admin:
+                roles = admin.get(URL_ADMIN_REALM_ROLES.format(**realm)).json()
+                user = admin.get(URL_ADMIN_USERS.format(**realm)).json()[0]
+                path = URL_ADMIN_USER_REALM_ROLES.format(**realm, id=user["id"])
+                admin.send("POST", path, json=[role for role in roles if role["name"] in ours])
         return send(request)
 
     return fault

@@ -9,7 +9,7 @@ import pytest
 
 from warminfra.core.audit import Reply
 from warminfra_keycloak.audit.canonical import canonical
-from warminfra_keycloak.audit.contents import settled
+from warminfra_keycloak.audit.contents import alike, settled
 
 REQUEST = httpx.Request("GET", "http://127.0.0.1/")
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
@@ -120,6 +120,22 @@ def test_names_of_tenants_are_counted_before_they_are_hidden() -> None:
     listed = of(200, body=[{"realm": ONE}, {"realm": TWO}])
     assert listed.mentions == {ONE, TWO}
     assert ONE not in listed.text
+
+
+def test_what_each_tenant_has_of_its_own_is_taken_out_of_its_shape_and_nothing_else() -> None:
+    """Names, ids and times become what they are; a thing less is told, in the part it is in."""
+
+    def shape(day: str, *scopes: str) -> dict[str, str]:
+        app = f"app-{day}"
+        made = {"name": app, "createdTimestamp": day, "at": f"{day}T10:00:00Z"}
+        found = {"clients": [made], "scopes": list(scopes), "of": {app: "mapping"}}
+        return alike(found, {app: "CLIENT"})
+
+    first = shape("2026-01-01", "email", "phone")
+    assert first == shape("2026-02-02", "phone", "email")
+    assert "mapping" in first["of"]
+    lacking = shape("2026-02-02", "email")
+    assert {part for part in first if lacking[part] != first[part]} == {"scopes"}
 
 
 def test_the_order_of_a_list_is_no_change_and_its_content_is() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from isolation_checks.checks.base import Check
@@ -83,6 +84,16 @@ def test_a_finding_in_another_channel_or_of_the_stock_system_is_none_of_it() -> 
     _, planted, _ = _hunt(other, same, stock={"X4:a witness"})
     assert planted.killed_by == ""
     assert planted.attempts == 4
+
+
+def test_where_one_check_is_there_for_it_no_other_is_asked() -> None:
+    """What comes with the fault, and shows elsewhere in its channel, is no sight of it."""
+    beside, there_for_it = _Looks("beside", sees), _Looks("there for it")
+    fake, told = FakeScratch(), list[Event]()
+    mutant = replace(MUTANT, seen_by="there for it")
+    planted = hunt(fake.as_scratch(), mutant, (beside, there_for_it), told.append)
+    assert planted.killed_by == ""
+    assert (beside.runs, there_for_it.runs) == (0, 1)
 
 
 def test_a_check_that_breaks_has_seen_nothing_and_is_told() -> None:

@@ -42,6 +42,8 @@ def test_each_fault_has_one_number_and_a_channel_that_a_check_looks_at() -> None
     looked_at = {channel for check in (*CHECKS, *DEAR_CHECKS) for channel in check.channels}
     assert {mutant.channel for mutant in MUTANTS} <= looked_at & set(CHANNELS)
     assert all(set(mutant.forms) <= set(FORMS) for mutant in MUTANTS)
+    there = {(check.name, channel) for check in CHECKS for channel in check.channels}
+    assert {(one.seen_by, one.channel) for one in MUTANTS if one.seen_by} <= there
 
 
 def test_the_self_test_plants_every_fault_and_every_form_once() -> None:

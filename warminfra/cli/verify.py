@@ -64,8 +64,8 @@ def _replayed(folder: Path, recipe: str) -> bool:
     with scratch(settings, package, place, session.say) as server:
         for name, document in documents.items():
             try:
+                server.abandon()  # what one that broke has left out
                 again = replay(server, document, CHECKS) is not None
-                server.abandon()
             except Exception as error:  # noqa: BLE001 - the others are replayed all the same
                 emit(f"{name}: {document['finding']} COULD NOT BE TRIED: {told(error)}")
                 continue

@@ -182,6 +182,17 @@ class AuditSurface(Protocol):
         """Return for each user of the template the roles that it is to have in effect."""
         ...
 
+    def inside(self, lease: JsonObject) -> str:
+        """Return what the digest is of, and all that each user has; dearer."""
+        ...
+
+    def shape(self, lease: JsonObject) -> Mapping[str, str]:
+        """Return by part what is inside the tenant, as it is in every lease of its template.
+
+        Names, ids, secrets, times and sessions, which each lease has of its own, are taken out.
+        """
+        ...
+
     def everything(self, lease: JsonObject) -> str:
         """Return all that can be read inside the tenant, events included, as one text."""
         ...

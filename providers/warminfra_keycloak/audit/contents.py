@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,23 +14,40 @@ from keycloak.urls_patterns import (
     URL_ADMIN_COMPONENTS,
     URL_ADMIN_GROUPS,
     URL_ADMIN_REALM,
+    URL_ADMIN_REALM_EXPORT,
     URL_ADMIN_REALM_ROLES,
     URL_ADMIN_SERVER_INFO,
+    URL_ADMIN_USER_ALL_ROLES,
+    URL_ADMIN_USER_CONSENTS,
+    URL_ADMIN_USER_CREDENTIALS,
+    URL_ADMIN_USER_FEDERATED_IDENTITIES,
+    URL_ADMIN_USER_GROUPS,
     URL_ADMIN_USERS,
 )
 
+from warminfra_keycloak.audit.canonical import scrub
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
 
-_INSIDE = {
+_NOT_EXPORTED = {
+    "users": URL_ADMIN_USERS,
+    "clients": URL_ADMIN_CLIENTS,
+    "sessions": URL_ADMIN_CLIENT_SESSION_STATS,
+}
+"""What a realm's export leaves out, or masks."""
+_OF_USER = {
+    "roles": URL_ADMIN_USER_ALL_ROLES,
+    "groups": URL_ADMIN_USER_GROUPS,
+    "consents": URL_ADMIN_USER_CONSENTS,
+    "credentials": URL_ADMIN_USER_CREDENTIALS,
+    "identities elsewhere": URL_ADMIN_USER_FEDERATED_IDENTITIES,
+}
+_EVENTS = "admin/realms/{realm-name}/events"
+_OF_MASTER = {
     "realm": URL_ADMIN_REALM,
     "users": URL_ADMIN_USERS,
     "clients": URL_ADMIN_CLIENTS,
     "roles": URL_ADMIN_REALM_ROLES,
     "components": URL_ADMIN_COMPONENTS,
-    "sessions": URL_ADMIN_CLIENT_SESSION_STATS,
-}
-_MORE = {
-    "events": "admin/realms/{realm-name}/events",
     "groups": URL_ADMIN_GROUPS,
     "client scopes": URL_ADMIN_CLIENT_SCOPES,
     "flows": "admin/realms/{realm-name}/authentication/flows",
@@ -39,19 +57,49 @@ _MORE = {
     "identity providers": "admin/realms/{realm-name}/identity-provider/instances",
     "client policies": "admin/realms/{realm-name}/client-policies/policies",
 }
+"""By part, and not as one export: that tells of the clients of every tenant."""
 _CHANGING = frozenset({"memoryInfo", "cpuInfo", "uptime", "uptimeMillis", "serverTime"})
+_OWN = frozenset({"createdTimestamp", "createdDate", "lastUpdatedDate", "certificate"})
+"""Fields that differ in every tenant."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
 MASTER = "master"
 _TENANTS_CLIENT = "-realm"
 
 
-def state(admin: AdminConnection, realm: str) -> str:
-    """Return realm, users, clients, roles, key providers and sessions, as one text in order."""
-    return _text({name: _get(admin, path, realm) for name, path in _INSIDE.items()})
+def state(admin: AdminConnection, realm: str) -> dict[str, Any]:
+    """Return by part what the realm's export tells, its users, clients and sessions.
+
+    The export is one request: the realm's settings, roles, groups, client scopes, flows, required
+    actions, identity providers, key providers, policies and texts.
+    """
+    parts = {name: _get(admin, path, realm) for name, path in _NOT_EXPORTED.items()}
+    return export(admin, realm) | parts
 
 
-def everything(admin: AdminConnection, realm: str) -> str:
+def export(admin: AdminConnection, realm: str) -> dict[str, Any]:
+    """Return the realm's export, with clients, groups and roles; secrets are masked in it."""
+    path = URL_ADMIN_REALM_EXPORT.format(**{"realm-name": realm})
+    ask = {"exportClients": "true", "exportGroupsAndRoles": "true"}
+    found: dict[str, Any] = admin.send("POST", path, params=ask, timeout=SLOW_TIMEOUT).json()
+    return found
+
+
+def inside(admin: AdminConnection, realm: str) -> dict[str, Any]:
+    """Return `state`, and what each user has: roles, groups, consents, means of logging in."""
+    found = state(admin, realm)
+    found["of users"] = {
+        user["username"]: {
+            name: admin.get(path.format(**{"realm-name": realm, "id": user["id"]})).json()
+            for name, path in _OF_USER.items()
+        }
+        for user in found["users"]
+    }
+    return found
+
+
+def everything(admin: AdminConnection, realm: str) -> dict[str, Any]:
     """Return all that can be read inside a realm, events included."""
-    return _text({name: _get(admin, path, realm) for name, path in (_INSIDE | _MORE).items()})
+    return inside(admin, realm) | {"events": _get(admin, _EVENTS, realm)}
 
 
 def server(admin: AdminConnection) -> dict[str, str]:
@@ -60,11 +108,7 @@ def server(admin: AdminConnection) -> dict[str, str]:
     Left out: sessions and events of master (every request of ours makes some), clients and roles
     by which single realms are managed, what changes with time.
     """
-    own = {
-        f"master's {name}": _get(admin, path, MASTER)
-        for name, path in (_INSIDE | _MORE).items()
-        if name not in ("sessions", "events")
-    }
+    own = {f"master's {name}": _get(admin, path, MASTER) for name, path in _OF_MASTER.items()}
     own["master's clients"] = [
         client
         for client in own["master's clients"]
@@ -76,9 +120,7 @@ def server(admin: AdminConnection) -> dict[str, str]:
         for name, told in server_info(admin).items()
         if name not in _CHANGING
     }
-    return {
-        name: json.dumps(settled(things), sort_keys=True) for name, things in (own | info).items()
-    }
+    return {name: text(things) for name, things in (own | info).items()}
 
 
 def server_info(admin: AdminConnection) -> Mapping[str, Any]:
@@ -99,8 +141,29 @@ def _lasting(node: Any) -> Any:
     return node
 
 
-def _text(found: Mapping[str, Any]) -> str:
+def text(found: Any) -> str:
+    """Return what was found as one text, the same for what is the same."""
     return json.dumps(settled(found), sort_keys=True)
+
+
+def alike(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
+    """Return by part what is the same in every tenant of one template.
+
+    Names of the tenant's own become what stands for them, ids and times what they are.
+    """
+
+    def told(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {told(key): told(value) for key, value in node.items() if key not in _OWN}
+        if isinstance(node, list):
+            return [told(value) for value in node]
+        if not isinstance(node, str):
+            return node
+        for own, stands_for in names.items():
+            node = re.sub(rf"\b{re.escape(own)}\b", stands_for, node)
+        return _TIME.sub("TIME", scrub(node))
+
+    return {part: text(told(things)) for part, things in found.items()}
 
 
 def settled(found: Any) -> Any:

@@ -54,12 +54,24 @@ class Looks:
         )
 
     def digest(self, lease: JsonObject) -> str:
-        """Return the digest of realm, users, clients, roles, key providers and sessions."""
-        return hashlib.sha256(contents.state(self._admin, realm_of(lease)).encode()).hexdigest()
+        """Return the digest of what the realm's export tells, its users, clients and sessions."""
+        state = contents.text(contents.state(self._admin, realm_of(lease)))
+        return hashlib.sha256(state.encode()).hexdigest()
+
+    def inside(self, lease: JsonObject) -> str:
+        """Return what `digest` is of, and what each user has; some requests for each user."""
+        return contents.text(contents.inside(self._admin, realm_of(lease)))
 
     def everything(self, lease: JsonObject) -> str:
         """Return all that can be read inside the realm, events included."""
-        return contents.everything(self._admin, realm_of(lease))
+        return contents.text(contents.everything(self._admin, realm_of(lease)))
+
+    def shape(self, lease: JsonObject) -> Mapping[str, str]:
+        """Return the realm's export by part, and what its users have, alike in every lease."""
+        found = contents.inside(self._admin, realm_of(lease))
+        for part in ("sessions", "clients"):
+            del found[part]  # who is logged in, and secrets; the export has the clients without
+        return contents.alike(found, _names_of(lease))
 
     def server_state(self) -> Mapping[str, str]:
         """Return the settings of the server and of master, by part."""
@@ -127,6 +139,13 @@ _KNOWN = {
     "component": URL_ADMIN_COMPONENTS,
 }
 """Kinds of objects of which an attacker knows one by its internal id."""
+
+
+def _names_of(lease: JsonObject) -> Mapping[str, str]:
+    """Return what a lease alone is called by → what stands for it."""
+    admin = lease.get("admin", {}).get("client_id")
+    names = {lease["client"]["id"]: "CLIENT", lease["tenant"]: "TENANT", lease["id"]: "LEASE"}
+    return names | {lease["domain"]: "DOMAIN"} | ({admin: "ADMIN"} if admin else {})
 
 
 def _names(found: Any, key: str) -> list[str]:
