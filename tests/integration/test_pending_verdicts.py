@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,15 @@ from typing import Any, cast
 import pytest
 
 from tests.stateful.installation import Installation
+from warminfra.cli import prove
+from warminfra.core.errors import (
+    Conflict,
+    NotAllowed,
+    OutcomeUnknown,
+    StorageFull,
+    Unreachable,
+    WarminfraError,
+)
 from warminfra.leasing.sharing import SharingPolicy
 from warminfra.service.composition import Parts
 from warminfra.service.pending import FOLDER, record_pending
@@ -44,6 +54,34 @@ def test_it_is_recorded_once_and_its_file_goes(parts: Parts) -> None:
     file.write_text(json.dumps(REVERT))
     assert record_pending(parts) == 0
     assert len(parts.ledger.sharing.facts().verdicts) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "recorded"),
+    [
+        (StorageFull("the ledger cannot be written: database or disk is full"), 1),
+        (OutcomeUnknown("the reply was lost"), 1),
+        (Unreachable("no service"), 1),
+        (Conflict("it is recorded otherwise"), 0),
+        (NotAllowed("for admins"), 0),
+    ],
+    ids=lambda value: value.code if isinstance(value, WarminfraError) else "",
+)
+def test_what_a_service_could_not_write_is_recorded_at_its_next_start(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, error: WarminfraError, recorded: int
+) -> None:
+    """A full disk under the service opens no gate; what it refuses is not kept for later."""
+
+    def fails(document: Any) -> None:
+        raise error
+
+    client = SimpleNamespace(record_verdict=fails)
+    monkeypatch.setattr(prove.session, "client", lambda **_: nullcontext(client))
+    monkeypatch.setattr(prove.session, "loaded", lambda: SimpleNamespace(settings=parts.settings))
+    prove._record(REVERT)
+    assert record_pending(parts) == recorded
+    outcomes = [one.outcome for one in parts.ledger.sharing.facts().verdicts]
+    assert outcomes == ["revert"] * recorded
 
 
 def test_it_is_as_old_as_its_audit(parts: Parts) -> None:
