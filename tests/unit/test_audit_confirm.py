@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from isolation_checks import counterexample
+from isolation_checks.bundle import write
 from isolation_checks.confirm import confirm
 from isolation_checks.counterexample import files, read, replay
 from isolation_checks.events import Finding
 from isolation_checks.sampler import run_life
 from isolation_checks.steps import of_one_try
+from isolation_checks.verdict import judge
 from isolation_checks.world import World, witness
 from tests.fake_scratch import READ, FakeScratch
 from tests.unit.test_audit_programs import at_a_living_neighbour
+from warminfra.cli import verify as command
 from warminfra.cli.verify import agreement
 from warminfra.core.errors import Usage
 
@@ -195,6 +200,34 @@ def test_the_files_are_read_back_and_replayed(tmp_path: Path) -> None:
     assert document["lease_class"] == "user"
     assert replay(leaky, document, ()) is not None
     assert replay(FakeScratch().as_scratch(), document, ()) is None
+
+
+def test_verify_goes_on_after_a_counterexample_that_could_not_be_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What broke is told and does not hold; the next one is replayed all the same."""
+
+    class Breaks:
+        name, channels = "breaks", ("X1",)
+
+        def run(self, world: World) -> None:
+            raise ConnectionError("gone")
+
+    broken = counterexample.Counterexample(Finding("X1", "breaks", "it", "it was there"), (), ())
+    leaky = FakeScratch(at_a_living_neighbour)
+    good = confirm(leaky.as_scratch(), found_by_programs()[:1], (), _no_trouble)
+    examples = files([broken, *good], VERDICT, tmp_path)
+    outcome = judge([], planned=0, confirmed=frozenset(), accepted=frozenset())
+    write(tmp_path / "evidence", VERDICT, {}, [], outcome, {}, examples=examples)
+    monkeypatch.setattr(command, "scratch", lambda *_: nullcontext(leaky))
+    monkeypatch.setattr(command.session, "loaded", lambda: SimpleNamespace(settings=None))
+    monkeypatch.setattr(command, "CHECKS", (Breaks(),))
+    holds = command.verified(tmp_path / "evidence", recipe="", rerun=None, report=None)
+    assert not holds
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "counterexample-1.json: X1:it COULD NOT BE TRIED: ConnectionError: gone",
+        f"counterexample-2.json: {good[0].finding.name} crosses again",
+    ]
 
 
 @pytest.mark.parametrize("change", [{"schema": "other/v1"}, {"steps": [{"do": "dance"}]}])
