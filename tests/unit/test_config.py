@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from warminfra.config import Loaded, load, parse_duration, parse_size, rows, section_mapping
+from warminfra.config.urls import require_url
 from warminfra.core.errors import ConfigInvalid
 from warminfra.core.secret import MASK, Secret
 
@@ -147,6 +152,73 @@ def test_settings_that_contradict_each_other_are_refused(place: Place) -> None:
         ["11", "keycloak.admin_password_file"],
         ["9", "keycloak.url"],
     ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1",
+        "http://::1",
+        "http://[::1]x",
+        "http://[zz]",
+        "http://sso:x",
+        "http://sso:99999",
+        "http://sso:0",
+        "http://300.1.1.1",
+        "http://a..b",
+        f"http://{'a' * 64}.b",
+        "http://\u2603.net",
+        "http://xn--",
+        "http://sso\x01",
+        "http://",
+        "http://alice@sso",
+        "http://sso?a",
+    ],
+)
+@pytest.mark.parametrize(
+    "key", ["keycloak.url", "reach.public_url", "mirror.upstream", "engine.host"]
+)
+def test_a_malformed_url_is_one_line_with_the_form_expected(
+    place: Place, key: str, url: str
+) -> None:
+    """Wherever a URL is set, one that nobody can connect to is told with its place, its value and
+    one that would do."""
+    section, name = key.split(".")
+    place.local.write_text(f"[{section}]\n{name} = {json.dumps(url)}\n")
+    (line,) = place.faults()
+    assert line.startswith(f"{place.local}:2: {key}: {url!r} does not fit; expected a")
+    assert "://" in line.partition("; expected ")[2]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:8080",
+        "http://[::1]:8080",
+        "https://SSO_1.ci.example./auth/",
+        "http://127.0.0.1",
+        "https://sso.ex\u00e4mple",
+        "https://xn--exmple-cua.test",
+    ],
+)
+def test_a_url_that_is_taken_is_one_for_the_http_client_too(place: Place, url: str) -> None:
+    """Addresses of either kind, names however they are written, a path."""
+    place.env["WARMINFRA_KEYCLOAK__ADMIN_PASSWORD"] = "x"
+    loaded = place.load(keycloak__url=url, keycloak__admin_username="admin")
+    assert loaded.settings.keycloak.url == url
+    assert httpx.URL(url).host
+
+
+@given(st.text("htps:/[]@.{}-%a1\\\u00e4\x00\u2603x", max_size=12))
+def test_whatever_is_taken_as_a_url_never_fails_later(rest: str) -> None:
+    """What the settings take, the HTTP client takes: it raises nothing of its own."""
+    text = f"http://{rest}"
+    try:
+        require_url(text, schemes=("http",))
+    except ValueError:
+        return
+    assert httpx.URL(text).host
+    httpx.URL(text).raw_host.decode("ascii").encode("idna")
 
 
 def test_a_recipes_file_in_the_working_directory_is_no_obstacle(place: Place) -> None:

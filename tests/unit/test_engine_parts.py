@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from warminfra.core.errors import Conflict, EngineRefused, NotFound, StorageFull, Unreachable
-from warminfra.engine.connection import refused
+from warminfra.core.errors import (
+    ConfigInvalid,
+    Conflict,
+    EngineRefused,
+    NotFound,
+    StorageFull,
+    Unreachable,
+)
+from warminfra.engine.connection import connect, refused
 from warminfra.engine.images import layer_sizes
 from warminfra.engine.pause import NAME, pause_archive, pause_program
 
@@ -50,6 +58,14 @@ def test_the_archive_holds_it_ready_to_run() -> None:
 def test_an_engine_s_refusal_becomes_ours(status: int, told: str, error: type) -> None:
     """Each with its exit code."""
     assert type(refused("x", status, told)) is error
+
+
+@pytest.mark.parametrize("host", ["tcp://[::1", "tcp://node:99999", "tcp://node:x"])
+def test_a_malformed_docker_host_is_told_by_its_value(host: str) -> None:
+    """DOCKER_HOST is no setting of ours, and its faults are told like those of one."""
+    with pytest.raises(ConfigInvalid, match=re.escape(repr(host))) as caught:
+        connect(host)
+    assert "DOCKER_HOST" in caught.value.hint
 
 
 def test_bytes_of_layers_come_from_the_history() -> None:

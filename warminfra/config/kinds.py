@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from warminfra.config.urls import require_url
 from warminfra.core.acceptance import Acceptance
 from warminfra.core.secret import MASK, Secret
 
@@ -123,6 +124,13 @@ def _address_or_none(value: Any) -> str:
     return str(ipaddress.IPv4Address(_text(value))) if value else _text(value)
 
 
+def _engine(value: Any) -> str:
+    text = _text(value)
+    if text.startswith(_OVER_THE_NETWORK):
+        require_url(text, schemes=("tcp", "http", "https"))
+    return text
+
+
 def _addresses(value: Any) -> tuple[str, ...]:
     entries = value.split(",") if isinstance(value, str) else value
     if not isinstance(entries, list) or not entries:
@@ -131,7 +139,11 @@ def _addresses(value: Any) -> tuple[str, ...]:
     return tuple(str(one) if one.num_addresses > 1 else str(one[0]) for one in networks)
 
 
+_OVER_THE_NETWORK = ("tcp://", "http://", "https://")
+"""How an engine's address begins that is a URL with a host."""
+
 TEXT = Kind("a text", _text)
+ENGINE = Kind('an address such as "unix:///run/docker.sock" or "tcp://127.0.0.1:2375"', _engine)
 ADDRESS_OR_NONE = Kind('an IPv4 address such as "172.17.0.1"', _address_or_none)
 ADDRESSES = Kind(
     'addresses or networks, as ["127.0.0.1", "172.18.0.0/16"] or with commas between', _addresses
@@ -180,6 +192,17 @@ def matching(pattern: str, expects: str) -> Kind:
     def read(value: Any) -> str:
         if not re.fullmatch(pattern, _text(value)):
             raise ValueError(value)
+        return str(value)
+
+    return Kind(expects, read)
+
+
+def web_url(expects: str, *, path: bool = True, any_port: bool = False) -> Kind:
+    """Return the kind of http and https URLs, empty for none; see `require_url`."""
+
+    def read(value: Any) -> str:
+        if _text(value):
+            require_url(value, schemes=("http", "https"), path=path, any_port=any_port)
         return str(value)
 
     return Kind(expects, read)

@@ -20,6 +20,7 @@ from warminfra.config.kinds import (
     ADDRESSES,
     BOOLEAN,
     DURATION,
+    ENGINE,
     OFF_OR_DURATION,
     PATH,
     SECRET,
@@ -29,6 +30,7 @@ from warminfra.config.kinds import (
     choice,
     integer,
     matching,
+    web_url,
 )
 from warminfra.core.acceptance import Acceptance
 from warminfra.core.secret import Secret
@@ -155,9 +157,7 @@ class Keycloak:
     """`fast` hashes cheaply, `stock` as Keycloak does by itself."""
     outgoing: bool = _of(BOOLEAN, True)
     """Whether the server may call addresses that a tenant's admin names (egress)."""
-    url: str = _of(
-        matching(r"(https?://[^\s/?#@]+[^\s?#@]*)?", "a plain http:// or https:// URL"), ""
-    )
+    url: str = _of(web_url('a URL such as "https://sso.ci.example" or "http://[::1]:8080"'), "")
     """A server that is not ours, to be used instead of one of our own."""
     admin_client_id: str = _of(TEXT, "")
     admin_client_secret: Secret | None = _of(SECRET, None)
@@ -179,9 +179,9 @@ class Reach:
     name: str = _of(matching(rf"({_NAME})?", "a host name in lower case"), "")
     """In mode node, instead of the address, what the server is called; empty: the address."""
     public_url: str = _of(
-        matching(
-            r"(https?://[^\s/?#@{}]+(:\{port\})?[^\s?#@{}]*)?",
+        web_url(
             'a URL such as "https://sso.ci.example" or "https://sso.ci.example:{port}"',
+            any_port=True,
         ),
         "",
     )
@@ -203,7 +203,7 @@ class Reach:
 class Engine:
     """The container engine of this node."""
 
-    host: str = _of(TEXT, "")
+    host: str = _of(ENGINE, "")
     """As in `DOCKER_HOST`, which counts if this is empty; then Docker's own default."""
     config_file: Path = _of(PATH, Path("/etc/docker/daemon.json"))
     """Where `images mirror install` names the mirror."""
@@ -229,7 +229,7 @@ class Images:
 class Mirror:
     """A pull-through mirror of one registry, on this node."""
 
-    upstream: str = _of(matching(r"(https?://[^\s/?#@]+)?", "a plain http:// or https:// URL"), "")
+    upstream: str = _of(web_url('a URL such as "https://registry.example"', path=False), "")
     """The registry that it mirrors; empty: there is no mirror."""
     port: int = _of(_PORT, 5055)
     """On loopback."""

@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from warminfra.core.errors import Conflict, EngineRefused, NotFound, StorageFull, Unreachable
+from warminfra.core.errors import (
+    ConfigInvalid,
+    Conflict,
+    EngineRefused,
+    NotFound,
+    StorageFull,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -29,11 +36,20 @@ def engine_host(configured: str = "") -> str:
 def connect(host: str, *, timeout: int = CALL_TIMEOUT) -> APIClient:
     """Return a client of the engine at `host`; nothing is sent yet.
 
-    Raises `Unreachable` if docker-py is not installed or the engine does not answer.
+    Raises `Unreachable` if docker-py is not installed or the engine does not answer, and
+    `ConfigInvalid` if `host` is no address: DOCKER_HOST is not read with the settings.
     """
     with translated(host):
         from docker import APIClient
+        from docker.utils import parse_host
 
+        try:
+            parse_host(host)
+        except ValueError as error:
+            raise ConfigInvalid(
+                f"the engine's address {host!r} is malformed: {error}",
+                hint="set engine.host or DOCKER_HOST to one such as tcp://127.0.0.1:2375",
+            ) from None
         return APIClient(base_url=host, version="auto", timeout=timeout)
 
 
