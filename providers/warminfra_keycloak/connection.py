@@ -18,7 +18,13 @@ from typing import Any
 import httpx
 from keycloak.urls_patterns import URL_TOKEN
 
-from warminfra.core.errors import ConfigInvalid, OutcomeUnknown, ProviderRefused, Unreachable
+from warminfra.core.errors import (
+    ConfigInvalid,
+    IdentityRefused,
+    OutcomeUnknown,
+    ProviderRefused,
+    Unreachable,
+)
 from warminfra.core.secret import Secret
 
 CONNECT_TIMEOUT = 2.0
@@ -32,6 +38,10 @@ _RENEW_AT = 0.5
 """Fraction of a token's life after which the next call has it renewed in the background."""
 _SPENT_AT = 0.9
 """Fraction after which a call waits for a new one: clocks differ, and requests take time."""
+
+_NOT_LET_IN = frozenset({"invalid_client", "unauthorized_client", "invalid_grant"})
+"""Errors (RFC 6749, 5.2) of credentials that are not good; others are of the request, or of
+something in between."""
 
 _UNREACHABLE_HINT = "see whether the server runs: warminfra status"
 
@@ -47,7 +57,8 @@ class AdminConnection:
     """Authenticated calls as one service account or user of `realm`. Safe to share between threads.
 
     Every method raises `Unreachable` (nothing was sent), `OutcomeUnknown` (timeout, cut connection,
-    5xx) or `ProviderRefused` (4xx, but for the statuses that the caller allows).
+    5xx) or `ProviderRefused` (4xx, but for the statuses that the caller allows), which is
+    `IdentityRefused` if it is the identity that the server does not let in.
     """
 
     def __init__(
@@ -172,7 +183,8 @@ class AdminConnection:
             self._http.build_request("POST", self._token_path, data=form), "token request"
         )
         if response.status_code in (400, 401):
-            raise ProviderRefused(
+            refused = IdentityRefused if _error(response) in _NOT_LET_IN else ProviderRefused
+            raise refused(
                 f"{self.base_url} does not let {self._username or self._client_id!r} in"
                 f" ({response.status_code}{_reason(response)})",
                 hint="its credentials are wrong, or were made for another server",
@@ -254,13 +266,21 @@ def _judge(response: httpx.Response, what: str, allow: tuple[int, ...]) -> None:
     raise ProviderRefused(told)
 
 
-def _reason(response: httpx.Response) -> str:
-    """Return Keycloak's own words, one line, short. They quote names, never credentials."""
+def _error(response: httpx.Response) -> str:
+    """Return the error's code (RFC 6749, 5.2), "" if the answer has none."""
+    return str(_body(response).get("error", ""))
+
+
+def _body(response: httpx.Response) -> dict[str, Any]:
     try:
         body = response.json()
     except ValueError:
-        return ""
-    if not isinstance(body, dict):
-        return ""
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _reason(response: httpx.Response) -> str:
+    """Return Keycloak's own words, one line, short. They quote names, never credentials."""
+    body = _body(response)
     words = body.get("errorMessage") or body.get("error_description") or body.get("error")
     return f" {' '.join(str(words).split())[:200]}" if words else ""

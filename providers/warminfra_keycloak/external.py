@@ -8,15 +8,15 @@ that; only its secret is renewed. The admin's credentials are used here and kept
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from keycloak.urls_patterns import URL_ADMIN_CLIENT, URL_ADMIN_CLIENTS
 
 from warminfra.core.entropy import SECRET_LENGTH, Entropy, SystemEntropy
-from warminfra.core.errors import ConfigInvalid
+from warminfra.core.errors import ConfigInvalid, IdentityRefused
 from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
 from warminfra.core.secret import Secret
@@ -31,6 +31,10 @@ from warminfra_keycloak.takeover import (
 
 _log = logging.getLogger(__name__)
 _MASTER = {"realm-name": "master"}
+_CREDENTIALS = (
+    "keycloak.admin_client_id and keycloak.admin_client_secret,"
+    " or keycloak.admin_username and keycloak.admin_password"
+)
 _ADMIN_CLI = "admin-cli"
 _NOT_FOUND = 404
 
@@ -49,7 +53,7 @@ def external_access(
         _log.warning("%s is not https: secrets go over the network as they are", url)
     draw = entropy or SystemEntropy()
     identity: dict[str, Secret] = {}
-    with closing(_admin(url, settings)) as admin:
+    with _admin_of(url, settings) as admin:
         for name, account in (
             ("maker", maker_of(installation)),
             ("looker", looker_of(installation)),
@@ -61,7 +65,7 @@ def external_access(
 
 def leave_external(settings: Mapping[str, Any], installation: InstallationId) -> None:
     """Delete maker and looker, of exactly this installation. Raises as `external_access` does."""
-    with closing(_admin(str(settings["url"]).rstrip("/"), settings)) as admin:
+    with _admin_of(str(settings["url"]).rstrip("/"), settings) as admin:
         for account in (maker_of(installation), looker_of(installation)):
             found = admin.get(
                 URL_ADMIN_CLIENTS.format(**_MASTER), params={"clientId": account.client_id}
@@ -85,6 +89,15 @@ def _renewed(admin: AdminConnection, account: ServiceAccount, entropy: Entropy) 
     return make_service_account(admin, account, entropy)
 
 
+@contextmanager
+def _admin_of(url: str, settings: Mapping[str, Any]) -> Iterator[AdminConnection]:
+    with closing(_admin(url, settings)) as admin:
+        try:
+            yield admin
+        except IdentityRefused as error:
+            raise IdentityRefused(error.message, hint=f"see {_CREDENTIALS}") from error
+
+
 def _admin(url: str, settings: Mapping[str, Any]) -> AdminConnection:
     client = str(settings.get("admin_client_id") or "")
     secret = _secret(settings, "admin_client_secret")
@@ -96,8 +109,7 @@ def _admin(url: str, settings: Mapping[str, Any]) -> AdminConnection:
         return AdminConnection(url, _ADMIN_CLI, password, username=user)
     raise ConfigInvalid(
         f"keycloak.url is {url}, but no admin of it is given",
-        hint="set keycloak.admin_client_id and keycloak.admin_client_secret,"
-        " or keycloak.admin_username and keycloak.admin_password",
+        hint=f"set {_CREDENTIALS}",
     )
 
 

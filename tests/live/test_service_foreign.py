@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from keycloak.urls_patterns import (
+    URL_ADMIN_CLIENT,
     URL_ADMIN_CLIENT_SERVICE_ACCOUNT_USER,
     URL_ADMIN_CLIENTS,
     URL_ADMIN_REALM,
@@ -19,8 +20,10 @@ from keycloak.urls_patterns import (
 from testbed.admin_server import admin_of, admin_server
 from testbed.installation import Installation, wait_until
 from tests.live.test_service_lease import give_back, take
+from warminfra.core.errors import IdentityRefused
 from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
+from warminfra.core.secret import Secret
 from warminfra_keycloak.connection import AdminConnection
 from warminfra_keycloak.entry import KeycloakPackage
 from warminfra_keycloak.external import external_access, leave_external
@@ -106,6 +109,48 @@ def test_a_guest_takes_what_it_brought_and_nothing_else(
     assert after.pop(first["tenant"])["id"] == there[first["tenant"]]["id"]
     assert after == before
     assert clients_of_master(theirs) == sorted([*clients, f"{first['tenant']}-realm"])
+
+
+def test_a_server_that_forgot_its_guest_is_introduced_to_it_again(
+    theirs: ServerAccess, tmp_path: Path
+) -> None:
+    """As after a restore from a backup: the service that runs makes its two clients anew."""
+    secret = tmp_path / "secret"
+    secret.touch(0o600)
+    secret.write_text(theirs.identity["admin_secret"].reveal())
+    config = (
+        f'[pool]\nmin = 1\nmax = 1\n[keycloak]\nurl = "{theirs.base_url}"\n'
+        f'admin_client_id = "{theirs.identity["admin_id"].reveal()}"\n'
+        f'admin_client_secret_file = "{secret}"\n'
+    )
+    before = clients_of_master(theirs)
+    with Installation.temporary(config=config) as guest:
+        guest.up()
+        made = set(clients_of_master(theirs)) - set(before)
+        assert len(made) == 2
+        with closing(admin_of(theirs)) as admin:
+            for client in made:
+                listed = admin.get(URL_ADMIN_CLIENTS.format(**MASTER), params={"clientId": client})
+                path = URL_ADMIN_CLIENT.format(**MASTER, id=listed.json()[0]["id"])
+                admin.send("DELETE", path, timeout=60)
+        wait_until(lambda: made <= set(clients_of_master(theirs)), 60.0, "clients made anew")
+        guest.enroll()
+        guest.wait_ready(1)
+        give_back(guest, take(guest))
+        guest.run("down", "--purge", "--yes")
+    assert clients_of_master(theirs) == before
+
+
+def test_wrong_credentials_of_the_admin_are_told_by_their_settings(theirs: ServerAccess) -> None:
+    """One line: who is not let in, and which settings to look at."""
+    settings = {
+        "url": theirs.base_url,
+        "admin_client_id": theirs.identity["admin_id"].reveal(),
+        "admin_client_secret": Secret("of another server"),
+    }
+    with pytest.raises(IdentityRefused, match=r"does not let .* in") as caught:
+        external_access(settings, InstallationId("nobodyyy"))
+    assert "keycloak.admin_client_secret" in caught.value.hint
 
 
 def test_identities_whose_making_was_cut_short_are_completed(theirs: ServerAccess) -> None:

@@ -278,6 +278,21 @@ def test_failed_take_over_begins_anew(make: Make, place: Path) -> None:
     assert make().start(INSTANCE, silent).fresh_data
 
 
+def test_data_that_does_not_know_us_is_replaced(make: Make, place: Path) -> None:
+    """Its server ends, the next start has fresh data and new identities; the newest old is kept."""
+    launcher = make()
+    before = launcher.start(INSTANCE, silent)
+    for number in (1, 2):
+        launcher.renounce(INSTANCE)
+        assert holders(place / "process.lock") == []
+        assert launcher.adopt(INSTANCE) is None
+        after = launcher.start(INSTANCE, silent)
+        assert after.fresh_data
+        assert after.access.identity["maker_secret"] != before.access.identity["maker_secret"]
+        assert [old.name for old in place.glob("data.broken-*")] == [f"data.broken-{number}"]
+        before = after
+
+
 def test_server_that_never_starts_is_a_configuration_fault(make: Make) -> None:
     """A server that does not even start on empty data is told with its own words."""
     distribution = FakeDistribution()

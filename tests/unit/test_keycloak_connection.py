@@ -10,7 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from warminfra.core.errors import ConfigInvalid, OutcomeUnknown, ProviderRefused, Unreachable
+from warminfra.core.errors import (
+    ConfigInvalid,
+    IdentityRefused,
+    OutcomeUnknown,
+    ProviderRefused,
+    Unreachable,
+)
 from warminfra.core.secret import Secret
 from warminfra_keycloak.connection import AdminConnection, trusting
 
@@ -187,6 +193,26 @@ def test_no_secret_is_in_an_error(status: int) -> None:
     with pytest.raises((ProviderRefused, OutcomeUnknown)) as caught:
         connect(handler).token()
     assert SECRET not in f"{caught.value} {caught.value!r}"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "for_good"),
+    [
+        (401, "invalid_client", True),
+        (400, "invalid_client", True),
+        (401, "unauthorized_client", True),
+        (401, "invalid_grant", True),
+        (400, "invalid_request", False),
+        (401, "", False),
+    ],
+)
+def test_an_identity_that_is_not_let_in_is_told_from_other_refusals(
+    status: int, error: str, *, for_good: bool
+) -> None:
+    """Only the server's own word on the credentials says that they are of no use any more."""
+    with pytest.raises(ProviderRefused) as caught:
+        connect(answer(status, error=error)).token()
+    assert isinstance(caught.value, IdentityRefused) == for_good
 
 
 @pytest.mark.parametrize("url", ["https://sso.test", "HTTPS://sso.test", ""])

@@ -7,6 +7,7 @@
     ├── Unreachable        69   the service or the provider does not answer
     │   └── OutcomeUnknown      a provider call that may or may not have happened
     ├── ProviderRefused    69   the provider said no, for certain, and did nothing
+    │   └── IdentityRefused     it does not let us in with the credentials that we have
     ├── EngineRefused      69   the container engine said no
     ├── RegistryRefused    69   an image registry said no, or gave something else than was asked
     ├── Internal           70   a bug of ours
@@ -85,6 +86,12 @@ class ProviderRefused(WarminfraError):
     """The provider refused a call; nothing was done."""
 
     code, http_status, exit_code = "provider_refused", 502, 69
+
+
+class IdentityRefused(ProviderRefused):
+    """The provider does not know the identity, or not with that secret: asking again is in vain."""
+
+    code = "identity_refused"
 
 
 class EngineRefused(WarminfraError):

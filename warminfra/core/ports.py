@@ -132,6 +132,11 @@ class Launcher(Protocol):
         """Stop the process, cleanly if it lets us; with `discard` remove its data too."""
         ...
 
+    def renounce(self, instance: InstanceId) -> None:
+        """Give up the service's identities on it, which it refused when it had just been started:
+        the next `start` makes new ones."""
+        ...
+
     def fingerprint(self) -> Mapping[str, str]:
         """Return what of the installation a verdict depends on: digests, version, JDK, options."""
         ...

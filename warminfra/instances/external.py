@@ -69,6 +69,10 @@ class ExternalLauncher:
             except WarminfraError as error:
                 log.error("our identities stay on the external server", error=str(error))
 
+    def renounce(self, instance: InstanceId) -> None:
+        """Let go of the access: the next `start` asks for another."""
+        self._running = None
+
     def fingerprint(self) -> Mapping[str, str]:
         """Return its address: what it is made of, only the provider can ask."""
         return {"server.external": self._url}

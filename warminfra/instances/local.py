@@ -143,6 +143,21 @@ class LocalLauncher:
                     server.path.rename(gone)
                     shutil.rmtree(gone)
 
+    def renounce(self, instance: InstanceId) -> None:
+        """Set aside the data, which does not know our identities: the next start begins on a copy
+        of the snapshot.
+
+        A server that is killed may lose the end of its own take-over, though it had acknowledged
+        it; the bootstrap client that could make others may be gone all the same.
+        """
+        server = self._server(instance)
+        if not server.path.exists():
+            return
+        with self._locked(server):
+            server.end(STOP_GRACE)
+            if server.data.exists():
+                self._keep_only(server, self._set_aside(server))
+
     def snapshot_data(self, progress: Progress) -> Path:
         """Return the data that every instance begins as a copy of. Only to be looked at."""
         home = self._distribution.obtain(self._cache, progress)
@@ -195,9 +210,7 @@ class LocalLauncher:
             # The fault is not in the data, then: it is not ours to throw away.
             aside.rename(server.data)
             raise
-        for old in server.path.glob(f"{_BROKEN}*"):
-            if old != aside:
-                shutil.rmtree(old)
+        self._keep_only(server, aside)
         return running
 
     def _begin(
@@ -277,6 +290,11 @@ class LocalLauncher:
         with storage(server.path):
             server.data.rename(aside)
         return aside
+
+    def _keep_only(self, server: ServerDirectory, aside: Path) -> None:
+        for old in server.path.glob(f"{_BROKEN}*"):
+            if old != aside:
+                shutil.rmtree(old)
 
 
 def _require(server: ServerDirectory) -> None:

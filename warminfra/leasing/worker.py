@@ -17,7 +17,7 @@ from typing import ClassVar
 import structlog
 
 from warminfra.core.clock import Clock
-from warminfra.core.errors import StorageFull, Unreachable, WarminfraError
+from warminfra.core.errors import IdentityRefused, StorageFull, Unreachable, WarminfraError
 from warminfra.core.ids import InstanceId
 from warminfra.core.models import Recipe, RunningInstance
 from warminfra.core.ports import Launcher, Provider
@@ -93,6 +93,10 @@ class Worker(ABC):
         except Unreachable as error:
             self._doubt(error)
             return "trouble"
+        except IdentityRefused as error:
+            self._lost(str(error))
+            self._shut_out(found=True)
+            return "trouble"
         except Exception:
             self._broke_off = True
             raise
@@ -119,8 +123,10 @@ class Worker(ABC):
         now = self.clock.boot()
         if now < self._next_start:
             return ""
+        running = None
         try:
             running = self.launcher.adopt(self.instance)
+            found = running is not None
             if running is None:
                 self._parked = False
                 self.launcher.prepare(self._progress)
@@ -142,6 +148,8 @@ class Worker(ABC):
             self.server = None
             self._failed_starts += 1
             self.trouble = error
+            if isinstance(error, IdentityRefused) and running is not None:
+                self._shut_out(found=found)
             delay = backoff(self._failed_starts, _LONGEST_PAUSE)
             self._next_start = self.clock.boot() + delay
             self._progress(f"failed, next try in {delay:.0f} s: {error}")
@@ -169,6 +177,21 @@ class Worker(ABC):
             self._lost(f"no answer for {self.settings.hung_after:.0f} s")
             with suppress(WarminfraError):
                 self.launcher.stop(self.instance, discard=False)
+
+    def _shut_out(self, *, found: bool) -> None:
+        """The server refuses our identities for good, so what we have of them is of no use.
+
+        One that was `found` running may know them again once it is started anew on its data, or
+        reached anew; one that has just been started will not.
+        """
+        try:
+            if found:
+                self.launcher.stop(self.instance, discard=False)
+            else:
+                log.error("our identities are given up", instance=self.instance)
+                self.launcher.renounce(self.instance)
+        except WarminfraError as error:
+            log.error("not ended as it should", instance=self.instance, error=error.message)
 
     def _park(self) -> str:
         """Let go of the process and keep the data."""
@@ -236,6 +259,8 @@ class Worker(ABC):
         """Wait a moment before the next try; a dead server is found at the next step."""
         if isinstance(error, StorageFull):
             raise error  # The ledger's, not the server's: its row may say `creating` for good.
+        if isinstance(error, IdentityRefused):
+            raise error  # Nothing can be made until we are let in again.
         self._next_make = self.clock.boot() + 1.0
         self._progress(f"a tenant could not be made: {error.message}")
         if isinstance(error, Unreachable):

@@ -256,6 +256,9 @@ class FakeLauncher:
         if discard:
             self._server.realms.clear()
 
+    def renounce(self, instance: InstanceId) -> None:
+        self.stop(instance, discard=True)
+
     def fingerprint(self) -> Mapping[str, str]:
         return {"launcher": "fake"}
 
