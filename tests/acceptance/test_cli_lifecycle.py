@@ -8,11 +8,13 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.command import ARGV, Home, new_home
 from warminfra.cli.processes import start_time
+from warminfra.core.files import file_lock
 
 NO_SERVER = """
 [sharing]
@@ -82,6 +84,52 @@ def test_down_ends_the_servers_that_no_service_has(home: Home) -> None:
     finally:
         server.kill()
         server.wait()
+
+
+@contextmanager
+def left_over(home: Home, *below: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that was to make a snapshot, and whose maker is gone."""
+    place = home.path.joinpath("cache/warminfra/snapshots/.keycloak-0123.part-abc", *below)
+    place.mkdir(parents=True)
+    with (place / "process.lock").open("w") as lock:
+        server = subprocess.Popen(["sleep", "60"], pass_fds=(lock.fileno(),))
+    try:
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.mark.parametrize("below", [(), ("rehearsal",)])
+def test_down_ends_a_server_that_was_to_be_a_snapshot(home: Home, below: tuple[str, ...]) -> None:
+    """One that runs on after its service was killed, of whatever version, is nobody's."""
+    with left_over(home, *below) as server:
+        would = home.run("down", "--dry-run").stdout
+        assert would.endswith(" servers that a service has left: snapshot of keycloak-0123\n")
+        assert server.poll() is None
+        ran = home.run("down")
+        assert ran.returncode == 0
+        assert ran.stdout.endswith("; its servers are stopped: snapshot of keycloak-0123\n")
+        assert server.wait(5.0) == -signal.SIGKILL
+        assert home.run("down").stdout == "warminfra is not running\n"
+
+
+def test_down_of_a_service_ends_what_an_earlier_one_was_preparing(home: Home) -> None:
+    """The service that runs does not know of it, and needs no snapshot."""
+    with left_over(home) as server:
+        bring_up(home)
+        assert server.poll() is None
+        assert home.run("down").stdout == "warminfra is stopped\n"
+        assert server.wait(5.0) == -signal.SIGKILL
+
+
+def test_down_leaves_a_snapshot_alone_that_somebody_makes_now(home: Home) -> None:
+    """Another installation of the user has the same cache."""
+    with left_over(home) as server:
+        lock = home.path / "cache" / "warminfra" / "snapshots" / "lock"
+        with file_lock(lock):
+            assert home.run("down").stdout == "warminfra is not running\n"
+        assert server.poll() is None
 
 
 def test_the_services_log_is_private_and_without_secrets(home: Home) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,8 +16,10 @@ import warminfra.core.files
 import warminfra.instances
 from tests.fake_distribution import FakeDistribution
 from warminfra.core.ids import InstallationId, InstanceId
+from warminfra.core.secret import Secret
 from warminfra.instances.local import LocalLauncher
 from warminfra.instances.processes import process_ref
+from warminfra.instances.snapshots import end_unfinished
 
 INSTANCE = InstanceId("kc-one")
 OURS = (str(Path(warminfra.instances.__file__).parent), warminfra.core.files.__file__)
@@ -28,9 +31,9 @@ def silent(_: str) -> None:
     """Take a line of progress and drop it."""
 
 
-def launcher_in(tmp_path: Path) -> LocalLauncher:
+def launcher_in(tmp_path: Path, distribution: FakeDistribution | None = None) -> LocalLauncher:
     return LocalLauncher(
-        FakeDistribution(),
+        distribution or FakeDistribution(),
         installation=InstallationId("abcdefgh"),
         state_dir=tmp_path / "state",
         cache_dir=tmp_path / "cache",
@@ -96,6 +99,39 @@ def converges(tmp_path: Path) -> None:
     assert not list(place.glob(".data.part-*"))
     assert not list(place.glob("data.broken-*"))
     assert not list((tmp_path / "cache" / "snapshots").glob(".*part-*"))
+
+
+class Fatal(FakeDistribution):
+    """One in whose rehearsal, or first start, the service dies."""
+
+    def rehearse(self, ports: Mapping[str, int], bootstrap: Secret) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def healthy(self, ports: Mapping[str, int]) -> bool:
+        ready = super().healthy(ports)
+        if ready and self.option == "first start":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return ready
+
+
+@pytest.mark.parametrize("when", ["first start", "rehearsal"])
+def test_a_snapshot_whose_maker_was_killed_leaves_no_server(tmp_path: Path, when: str) -> None:
+    """Its server can be found and ended without knowing of what kind it was."""
+    cache = tmp_path / "cache"
+    child = os.fork()
+    if child == 0:
+        try:
+            launcher_in(tmp_path, Fatal(when)).prepare(silent)
+        finally:
+            os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    assert len(servers_of(cache / "snapshots")) == 1
+    (told,) = end_unfinished(cache, look_only=True)
+    assert told.startswith("snapshot of fake-")
+    assert len(servers_of(cache / "snapshots")) == 1
+    assert end_unfinished(cache) == [told]
+    assert servers_of(cache / "snapshots") == []
+    assert end_unfinished(cache) == []
 
 
 @pytest.mark.parametrize("phase", ["first", "again", "adopting"])

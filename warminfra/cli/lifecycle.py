@@ -93,6 +93,11 @@ def down(
         with session.client(admin=True) as client:
             client.shut_down(instances=True, purge=purge)
         _until_gone(pid, start, limit, progress)
+    # A server that prepares what instances begin with is none of the service's: it may be left by
+    # an earlier one, or by this one if its last step took too long.
+    from warminfra.instances.snapshots import end_unfinished
+
+    end_unfinished(session.loaded().settings.service.cache_dir)
     emit("warminfra is stopped" + (", and all that it made is removed" if purge else ""))
 
 

@@ -268,15 +268,22 @@ def end_all(state_dir: Path, *, look_only: bool = False) -> list[str]:
 
     For when no service runs. Raises `Conflict` if a process cannot be ended.
     """
-    ended = []
-    for folder in sorted((state_dir / INSTANCES).glob("*")):
-        found = holders(folder / _LOCK)
-        if not found:
-            continue
-        ended.append(folder.name)
-        if not look_only and (left := end(found, STOP_GRACE)):
-            raise Conflict(f"process {left[0].pid} does not end", hint="end it as its owner")
-    return ended
+    return [
+        folder.name
+        for folder in sorted((state_dir / INSTANCES).glob("*"))
+        if end_in(folder, STOP_GRACE, look_only=look_only)
+    ]
+
+
+def end_in(folder: Path, grace: float, *, look_only: bool = False) -> bool:
+    """End the server of a directory, whoever started it; say if there was one.
+
+    Raises `Conflict` if its process cannot be ended.
+    """
+    found = holders(folder / _LOCK)
+    if not look_only and (left := end(found, grace)):
+        raise Conflict(f"process {left[0].pid} does not end", hint="end it as its owner")
+    return bool(found)
 
 
 _CHILDREN: set[int] = set()

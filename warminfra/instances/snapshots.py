@@ -13,6 +13,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from warminfra.core.files import (
 from warminfra.core.ports import Distribution, Progress
 from warminfra.core.secret import Secret
 from warminfra.instances.addresses import ports_of
-from warminfra.instances.server import ServerDirectory, StartFailed
+from warminfra.instances.server import ServerDirectory, StartFailed, end_in
 
 FIRST_START = 300.0
 """Seconds for a start on empty data, which makes the whole schema."""
@@ -38,6 +39,8 @@ FIRST_START = 300.0
 RECORDING_GRACE = 180.0
 """Seconds for a rehearsal's end, in which Java writes its class data: 10 to 30 on two cores."""
 
+_SNAPSHOTS, _LOCK, _REHEARSAL = "snapshots", "lock", "rehearsal"
+_PARTS = ".*.part-*"
 _LEFT_OUT = frozenset({"tmp"})
 
 
@@ -74,7 +77,7 @@ class Snapshots:
         self, distribution: Distribution, cache: Path, memory_limit: int | None, entropy: Entropy
     ) -> None:
         self._distribution = distribution
-        self._folder = cache / "snapshots"
+        self._folder = cache / _SNAPSHOTS
         self._memory_limit = memory_limit
         self._entropy = entropy
 
@@ -88,7 +91,7 @@ class Snapshots:
         if not path.is_dir():
             private_dir(self._folder)
             with file_lock(
-                self._folder / "lock", lambda: progress("waiting for another process's snapshot")
+                self._folder / _LOCK, lambda: progress("waiting for another process's snapshot")
             ):
                 if not path.is_dir():
                     self._make(path, home, progress)
@@ -97,7 +100,7 @@ class Snapshots:
     def _make(self, path: Path, home: Path, progress: Progress) -> None:
         progress("pre-initialising (once, about half a minute)")
         # This process holds the lock: whatever is unfinished here, of whatever server, is nobody's.
-        for leftover in self._folder.glob(".*.part-*"):
+        for leftover in self._folder.glob(_PARTS):
             self._end(leftover)
             shutil.rmtree(leftover)
         part = part_of(path)
@@ -147,10 +150,37 @@ class Snapshots:
 
     def _stage(self, path: Path) -> ServerDirectory:
         """Return where the snapshot in `path` is rehearsed; its memory is not limited."""
-        return ServerDirectory(path / "rehearsal", self._distribution, None, self._entropy)
+        return ServerDirectory(path / _REHEARSAL, self._distribution, None, self._entropy)
 
     def _server(self, path: Path) -> ServerDirectory:
         return ServerDirectory(path, self._distribution, self._memory_limit, self._entropy)
+
+
+def end_unfinished(cache: Path, *, look_only: bool = False) -> list[str]:
+    """End, or only look for, the servers of snapshots whose maker is gone; return what they made.
+
+    A maker holds the lock for as long as it lives: while somebody has it, nothing here is left
+    over. The files are removed by the next one. Raises `Conflict` if a process cannot be ended.
+    """
+    folder = cache / _SNAPSHOTS
+    ended: list[str] = []
+    if not folder.is_dir():
+        return ended
+    with suppress(_InTheMaking), file_lock(folder / _LOCK, _leave_alone):
+        for part in sorted(folder.glob(_PARTS)):
+            places = (part, part / _REHEARSAL)
+            found = [end_in(place, 0.0, look_only=look_only) for place in places]
+            if any(found):
+                ended.append("snapshot of " + part.name[1:].partition(".part-")[0])
+    return ended
+
+
+class _InTheMaking(Exception):
+    """Somebody makes a snapshot now."""
+
+
+def _leave_alone() -> None:
+    raise _InTheMaking
 
 
 def _digest(fingerprint: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from warminfra.core.errors import ConfigInvalid, StorageFull
 from warminfra.core.states import TenantState
 from warminfra.images.holding import Store
 from warminfra.instances.server import end_all
+from warminfra.instances.snapshots import end_unfinished
 from warminfra.ledger import Ledger
 from warminfra.service.app import build_app
 from warminfra.service.composition import LEDGER, compose
@@ -73,14 +74,15 @@ def serve(settings: Settings) -> None:
 
 
 def end_servers(settings: Settings, *, look_only: bool = False) -> list[str]:
-    """End the servers that a service which runs no more has left; return their instances.
+    """End the servers that a service which runs no more has left; return what they are.
 
     Raises `Conflict` if a service has them.
     """
-    if not settings.service.state_dir.exists():
-        return []
-    with exclusive(settings.service.state_dir):
-        return end_all(settings.service.state_dir, look_only=look_only)
+    ended = []
+    if settings.service.state_dir.exists():
+        with exclusive(settings.service.state_dir):
+            ended = end_all(settings.service.state_dir, look_only=look_only)
+    return ended + end_unfinished(settings.service.cache_dir, look_only=look_only)
 
 
 def is_purged(settings: Settings) -> bool:
