@@ -147,7 +147,7 @@ class Audit:
         return judge(
             self.events,
             planned=self.profile.programs,
-            checks=tuple(check.name for check in CHECKS),
+            checks=tuple(check.name for check in self._checks()),
             confirmed=frozenset(example.finding.name for example in self.examples),
             accepted=self.accepted,
             known=self.known,
@@ -155,6 +155,11 @@ class Audit:
         )
 
     # ------------------------------------------------------------ parts
+
+    def _checks(self) -> list[Check]:
+        """Return those of the profile's channels, and those of none, which are of the prover."""
+        channels = self.profile.channels
+        return [one for one in CHECKS if not one.channels or channels.intersection(one.channels)]
 
     def _scratch(self) -> AbstractContextManager[Scratch]:
         return scratch(self.settings, self.package, self.recipe, self._phase)
@@ -175,7 +180,7 @@ class Audit:
         """Check the system as it is, then see that what is planted is seen."""
         with self._scratch() as server:
             self._describe(server)
-            for check in CHECKS:
+            for check in self._checks():
                 self._check(server, check)
             self._search(server)
             self._mutants(server)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isolation_checks.blocks import Draw, draws
+from isolation_checks.events import CHANNELS
 from isolation_checks.mutants.base import Mutant
 from isolation_checks.stage import AFTER_RESTART, ALIVE, RELEASED
 
@@ -32,6 +33,8 @@ class Profile:
     """Most examples of the search."""
     cycles: int = 3
     """Lives of leases over which leftovers are counted."""
+    channels: frozenset[str] = frozenset(CHANNELS)
+    """Those that are looked at, each by all of its checks; of the others nothing is claimed."""
 
     @property
     def times(self) -> tuple[str, ...]:
@@ -42,7 +45,13 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", 12, 4, 0, 0, 0, mutants_a_channel=1, effort=1, searched=0),
+        Profile(
+            *("smoke", 12, 4, 0, 0, 0),
+            mutants_a_channel=1,
+            effort=1,
+            searched=0,
+            channels=frozenset({"X1", "X2", "X4", "X5", "X7", "X14"}),
+        ),
         Profile(
             "standard", 300, 60, 4, 2, 10, mutants_a_channel=1, effort=8, searched=15, cycles=30
         ),
@@ -67,12 +76,16 @@ def mutants_for(
     lease_class: str,
     count: int | None = None,
 ) -> list[Mutant]:
-    """Draw mutants of every channel that there are some of, or `count` of all; fit for the class.
+    """Draw mutants of every channel of the profile, or `count` of all of them; fit for the class.
 
     With `count`, a channel of which none is drawn is not covered.
     """
     chance = random.Random(seed)
-    fit = [mutant for mutant in catalogue if lease_class in mutant.classes and not mutant.dear]
+    fit = [
+        mutant
+        for mutant in catalogue
+        if mutant.channel in profile.channels and lease_class in mutant.classes and not mutant.dear
+    ]
     if count is not None:
         return chance.sample(fit, min(count, len(fit)))
     drawn = []

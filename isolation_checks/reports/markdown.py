@@ -177,7 +177,8 @@ def _not_covered(outcome: Outcome) -> list[str]:
     lines = [
         "## What was not covered",
         "",
-        "No claim is made on these channels: no probe of theirs was seen to fire in this audit.",
+        "No claim is made on these channels: the profile does not look at them, or no probe of "
+        "theirs was seen to fire in this audit.",
         "",
     ]
     return lines + [f"- {channel}: {CHANNELS[channel]}" for channel in outcome.not_covered]

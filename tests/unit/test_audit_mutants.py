@@ -55,6 +55,16 @@ def test_the_self_test_plants_every_fault_and_every_form_once() -> None:
     assert plans[-1][0].dear
 
 
+@pytest.mark.parametrize("lease_class", ["user", "admin"])
+def test_a_fault_is_drawn_of_each_channel_that_the_profile_looks_at(lease_class: str) -> None:
+    """And of no other: nothing is claimed of those."""
+    for profile in PROFILES.values():
+        drawn = {mutant.channel for mutant in mutants_for(profile, MUTANTS, 3, lease_class)}
+        assert drawn == profile.channels & {mutant.channel for mutant in MUTANTS}
+    some = {one.channel for one in mutants_for(PROFILES["smoke"], MUTANTS, 3, lease_class, 30)}
+    assert some <= PROFILES["smoke"].channels
+
+
 def test_no_audit_draws_a_fault_that_takes_a_start() -> None:
     """They are the self-test's."""
     for seed in range(50):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from isolation_checks.blocks import Block, draws
-from isolation_checks.events import Event, Finding, Program, Tried
+from isolation_checks.events import CHANNELS, Event, Finding, Program, Tried
 from isolation_checks.plan import PROFILES, blocks
 from isolation_checks.sampler import run_life
 from isolation_checks.stage import Illegal, Stage, run_steps
@@ -166,6 +166,7 @@ def test_profiles_are_as_promised() -> None:
     assert standard.programs >= 300
     assert standard.lives >= 60
     assert soak.programs >= 3000
+    assert standard.channels == soak.channels == set(CHANNELS)
     for profile in PROFILES.values():
         drawn = [draw for block in blocks(profile, 5) for draw in block]
         assert sorted(draw.number for draw in drawn) == list(range(1, profile.programs + 1))

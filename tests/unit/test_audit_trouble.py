@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,7 +16,7 @@ from isolation_checks import engine
 from isolation_checks.checks.base import Check
 from isolation_checks.checks.senses import Senses
 from isolation_checks.engine import Audit
-from isolation_checks.events import Event, Finding
+from isolation_checks.events import Checked, Event, Finding
 from isolation_checks.plan import Profile
 from isolation_checks.verdict import Outcome
 from isolation_checks.world import World
@@ -84,6 +84,24 @@ def test_an_audit_that_cannot_begin_is_inconclusive(
     outcome, _ = audited(monkeypatch, error)
     assert outcome.outcome == "inconclusive"
     assert any(reason in one for one in outcome.reasons)
+
+
+def test_a_channel_is_looked_at_in_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks of the profile's channels run, and those of the prover itself; of others none."""
+
+    @dataclass
+    class Look:
+        name: str
+        channels: tuple[str, ...]
+
+        def run(self, world: World) -> None:
+            world.controls += 1
+
+    looks = Look("own senses", ()), Look("of one", ("X4", "X6")), Look("of another", ("X9",))
+    profile = replace(SMALL, channels=frozenset({"X4"}))
+    outcome, told = audited(monkeypatch, Server(), checks=looks, profile=profile)
+    assert [one.check for one in told if isinstance(one, Checked)] == ["own senses", "of one"]
+    assert not any("did not come to its end" in reason for reason in outcome.reasons)
 
 
 @pytest.mark.parametrize(
