@@ -157,9 +157,14 @@ class Audit:
     # ------------------------------------------------------------ parts
 
     def _checks(self) -> list[Check]:
-        """Return those of the profile's channels, and those of none, which are of the prover."""
-        channels = self.profile.channels
-        return [one for one in CHECKS if not one.channels or channels.intersection(one.channels)]
+        """Return those of the audit's channels, and those of none, which are of the prover."""
+        return [
+            one for one in CHECKS if not one.channels or self._channels.intersection(one.channels)
+        ]
+
+    @property
+    def _channels(self) -> frozenset[str]:
+        return self.profile.channels_of(self.lease_class)
 
     def _scratch(self) -> AbstractContextManager[Scratch]:
         return scratch(self.settings, self.package, self.recipe, self._phase)
@@ -222,7 +227,8 @@ class Audit:
         self._carried(f"what {check.name} left", server.abandon)
         if whole:
             seconds = time.monotonic() - began
-            self._emit(Checked(check.name, check.channels, world.attempts, world.controls, seconds))
+            looked_at = tuple(one for one in check.channels if one in self._channels)
+            self._emit(Checked(check.name, looked_at, world.attempts, world.controls, seconds))
 
     def _search(self, server: Scratch) -> None:
         if not self.profile.searched:

@@ -63,10 +63,13 @@ class _SameWithSame(_Surface):
 class _Cached(_Surface):
     def __init__(self, real: Any) -> None:
         super().__init__(real)
-        self._digests: dict[str, str] = {}
+        self._looks: dict[tuple[str, str], str] = {}
 
     def digest(self, lease: JsonObject) -> str:
-        return self._digests.setdefault(lease["id"], self._real.digest(lease))
+        return self._looks.setdefault(("digest", lease["id"]), self._real.digest(lease))
+
+    def inside(self, lease: JsonObject) -> str:
+        return self._looks.setdefault(("inside", lease["id"]), self._real.inside(lease))
 
 
 class _FirstPage(_Surface):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 
 from isolation_checks.events import Finding
@@ -45,11 +45,10 @@ class Completeness:
             # The same look has just worked on the lease made alone.
             _report(world, "a login", f"a login at the lease made beside fails: {error.message}")
         else:
-            for part, expected in whole.items():
-                world.attempts += 1
-                world.controls += 1
-                if found.get(part) != expected:
-                    _report(world, part, f"{part}: {difference(found.get(part), expected)}")
+            world.attempts += len(whole)
+            world.controls += len(whole)
+            for part, unlike in differences(found, whole):
+                _report(world, part, unlike)
         world.scratch.release(alone, beside)
 
 
@@ -64,9 +63,17 @@ def shape(world: World, lease: JsonObject) -> Shape:
     }
 
 
-def difference(found: object, expected: object) -> str:
-    """Return both from where they begin to differ, some characters of each."""
-    one, other = str(found), str(expected)
+def differences(found: Shape, whole: Shape) -> Iterator[tuple[str, str]]:
+    """Yield each part that is not as it should be, what is too much as well, with how it differs.
+
+    How: both from where they begin to differ, some characters of each.
+    """
+    for part in sorted(found.keys() | whole.keys()):
+        if found.get(part) != whole.get(part):
+            yield part, f"{part}: {_unlike(str(found.get(part)), str(whole.get(part)))}"
+
+
+def _unlike(one: str, other: str) -> str:
     unlike = (at for at, pair in enumerate(zip_longest(one, other)) if pair[0] != pair[1])
     begin = max(next(unlike, 0) - _BEFORE, 0)
     end = begin + _SHOWN

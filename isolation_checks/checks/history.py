@@ -6,7 +6,7 @@ which must be what a lease is that nobody came before.
 
 from __future__ import annotations
 
-from isolation_checks.checks.completeness import difference, shape
+from isolation_checks.checks.completeness import differences, shape
 from isolation_checks.events import Finding
 from isolation_checks.world import Party, World
 from warminfra.core.errors import Unreachable
@@ -37,10 +37,8 @@ class History:
         except Unreachable as error:
             self._report(world, "a login", f"a login at the lease that came after: {error.message}")
         else:
-            for part, expected in whole.items():
-                if found.get(part) != expected:
-                    told = difference(found.get(part), expected)
-                    self._report(world, part, f"{part}: {told}")
+            for part, unlike in differences(found, whole):
+                self._report(world, part, unlike)
         world.scratch.release(later)
 
     def _soil(self, world: World, dirty: Party) -> None:

@@ -31,13 +31,15 @@ class Senses:
         others = [scratch.lease() for _ in range(LEASES - 1)]
         leases = [attacker.lease, *others]
         _on_one_instance(world, leases)
+        looks = {"the digest": surface.digest, "the sight": surface.inside}
         shown = " ".join(surface.inventory().get("realm", frozenset()))
         for lease in leases:
             _sense(world, lease["tenant"] in shown, "a living tenant is not in the inventory")
-        before = surface.digest(others[0])
+        before = {name: look(others[0]) for name, look in looks.items()}
         surface.mint(others[0])
-        changed = surface.digest(others[0]) != before
-        _sense(world, changed, "a login does not show in the digest of what is inside a lease")
+        for name, look in looks.items():
+            changed = look(others[0]) != before[name]
+            _sense(world, changed, f"a login does not show in {name} of what is inside a lease")
         self._credentials(world, attacker)
         scratch.release(*leases)
 

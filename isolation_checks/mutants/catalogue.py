@@ -20,6 +20,7 @@ from isolation_checks.mutants import (
 )
 from isolation_checks.mutants.base import Absent, Mutant
 from isolation_checks.stealth import AFTER_CRASH, ONE_IN_TEN, TWO_LIVE, USED_BEFORE
+from warminfra.core.template import Template
 
 SPECIFICATION = {
     "M01": "one realm for two leases",
@@ -75,6 +76,13 @@ SPECIFICATION = {
 """The specification's mutants: number → title."""
 
 _DEVICE = "client.settings.oauth2.device.authorization.grant.enabled"
+
+
+def _has_the_scope(template: Template) -> bool:
+    """Say whether a tenant has the scope that M63 takes away: a realm file may bring its own."""
+    brought = template.base.get("clientScopes")
+    return not brought or keycloak.SCOPE in {scope["name"] for scope in brought}
+
 
 _half = taken_down.half_done
 _after = keycloak.after_create
@@ -282,6 +290,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         *("M63", "a tenant made beside another lacks a client scope", "X5"),
         _after(keycloak.beside_another(keycloak.lacks_a_scope)),
+        applies=_has_the_scope,
+    ),
+    Mutant(
+        *("M64", "the app's client of a tenant made beside another lacks a setting", "X5"),
+        _after(keycloak.beside_another(keycloak.lacks_origins)),
     ),
     Mutant("M54", "any tenant's token makes realms", "X1", wire.spoiled(wire.tokens_make_realms)),
 )

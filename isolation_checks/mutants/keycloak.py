@@ -1,4 +1,4 @@
-"""Mutants of what is inside a tenant, by the auditor's identity (M10, M11, M50, M51)."""
+"""Mutants of what is inside a tenant, by the auditor's identity (M10, M11, M50, M51, M63, M64)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 
 from keycloak.urls_patterns import (
+    URL_ADMIN_CLIENT,
     URL_ADMIN_CLIENT_ROLES,
     URL_ADMIN_CLIENT_SCOPE,
     URL_ADMIN_CLIENT_SCOPES,
@@ -27,6 +28,8 @@ from warminfra_keycloak.audit.looks import AUDITOR
 from warminfra_keycloak.connection import AdminConnection
 from warminfra_keycloak.keys import make_key
 
+SCOPE = "phone"
+"""A client scope that every realm has by default, and no login of ours asks for (M63)."""
 MASTER = {"realm-name": "master"}
 
 
@@ -154,7 +157,7 @@ def users_administer(admin: AdminConnection, plan: TenantPlan) -> None:
 def beside_another(
     spoil: Callable[[AdminConnection, TenantPlan], None],
 ) -> Callable[[AdminConnection, TenantPlan], None]:
-    """M51, M63: a tenant is spoiled if it is made while another lives, as if ids had collided."""
+    """M51, M63, M64: a tenant is spoiled that is made while another lives, as if ids collided."""
 
     def spoiled(admin: AdminConnection, plan: TenantPlan) -> None:
         realms = admin.get(URL_ADMIN_REALMS, params={"briefRepresentation": "true"}).json()
@@ -173,9 +176,16 @@ def lacks_a_user(admin: AdminConnection, plan: TenantPlan) -> None:
 
 
 def lacks_a_scope(admin: AdminConnection, plan: TenantPlan) -> None:
-    """M63: the tenant loses a client scope that no login of ours asks for."""
+    """M63: the tenant loses a client scope."""
     realm = {"realm-name": plan.ref.name}
     for scope in admin.get(URL_ADMIN_CLIENT_SCOPES.format(**realm)).json():
-        if scope["name"] == "phone":
+        if scope["name"] == SCOPE:
             path = URL_ADMIN_CLIENT_SCOPE.format(**realm, **{"scope-id": scope["id"]})
             admin.send("DELETE", path)
+
+
+def lacks_origins(admin: AdminConnection, plan: TenantPlan) -> None:
+    """M64: the app's client has no web origins, which no login of ours needs."""
+    realm = {"realm-name": plan.ref.name}
+    path = URL_ADMIN_CLIENT.format(**realm, id=plan.material.client_object)
+    admin.send("PUT", path, json={**admin.get(path).json(), "webOrigins": []})

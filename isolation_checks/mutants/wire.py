@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 from keycloak.urls_patterns import (
-    URL_ADMIN_REALM_ROLES,
     URL_ADMIN_REALMS,
     URL_ADMIN_USER_REALM_ROLES,
+    URL_ADMIN_USER_REALM_ROLES_AVAILABLE,
     URL_ADMIN_USERS,
 )
 
@@ -217,16 +217,15 @@ def ends_sessions(scratch: Scratch) -> Fault:
 def grants_a_role(scratch: Scratch) -> Fault:
     """M62: whoever asks a realm for another's change is refused, and a user there has one role
     more."""
-    ours = frozenset({"uma_authorization"})
 
     def fault(request: httpx.Request, send: Send) -> httpx.Response:
         realm = {"realm-name": realm_in(request.url)}
         if request.method == "PUT" and realm["realm-name"] != "master" and _stray(request):
             with auditor(scratch) as admin:
-                roles = admin.get(URL_ADMIN_REALM_ROLES.format(**realm)).json()
-                user = admin.get(URL_ADMIN_USERS.format(**realm)).json()[0]
-                path = URL_ADMIN_USER_REALM_ROLES.format(**realm, id=user["id"])
-                admin.send("POST", path, json=[role for role in roles if role["name"] in ours])
+                user = admin.get(URL_ADMIN_USERS.format(**realm)).json()[0]["id"]
+                more = admin.get(URL_ADMIN_USER_REALM_ROLES_AVAILABLE.format(**realm, id=user))
+                path = URL_ADMIN_USER_REALM_ROLES.format(**realm, id=user)
+                admin.send("POST", path, json=more.json()[:1])
         return send(request)
 
     return fault

@@ -15,6 +15,7 @@ from isolation_checks.checks.base import Check
 from isolation_checks.checks.canaries import Canaries
 from isolation_checks.checks.events import KeptEvents
 from isolation_checks.checks.host import Egress, Host
+from isolation_checks.checks.museum import Museum
 from isolation_checks.checks.neighbours import Neighbours
 from isolation_checks.checks.oracle import Oracle
 from isolation_checks.checks.profile import Profile
@@ -77,6 +78,11 @@ def test_of_one_shot_artifacts_only_a_request_uri_crosses(server: Scratch) -> No
     }
 
 
+def test_of_a_dead_lease_only_an_unused_request_uri_is_worth_something(server: Scratch) -> None:
+    """At a later lease whose client has the same id: it outlives its realm."""
+    assert found(server, Museum())[0] == {f"X7:{FOLLOWED.removeprefix('X2:')}"}
+
+
 def test_what_a_neighbour_used_is_used_up_where_the_store_has_no_realm(server: Scratch) -> None:
     """A `jti` of an assertion, internal ids of clients and scopes; a proof, a nonce, a user not."""
     assert found(server, Replay())[0] == USED_UP
@@ -128,6 +134,9 @@ def test_what_does_not_cross(server: Scratch, check: Check) -> None:
         "M59",
         "M60",
         "M61",
+        "M62",
+        "M63",
+        "M64",
     ],
 )
 def test_each_channel_sees_its_fault(server: Scratch, name: str) -> None:

@@ -142,5 +142,7 @@ def test_the_order_of_a_list_is_no_change_and_its_content_is() -> None:
     """Keycloak lists sets, nested ones too, in whatever order its cache has them."""
     one = {"clients": [{"mappers": [{"name": "a"}, {"name": "b"}]}, {"mappers": []}]}
     other = {"clients": [{"mappers": []}, {"mappers": [{"name": "b"}, {"name": "a"}]}]}
+    texts = ({"config": {"roles": text}} for text in ('["a", "b"]', '["b", "a"]'))
+    assert settled(next(texts)) == settled(next(texts))
     less = {"clients": [{"mappers": []}, {"mappers": [{"name": "b"}]}]}
     assert settled(one) == settled(other) != settled(less)

@@ -60,9 +60,11 @@ def test_a_fault_is_drawn_of_each_channel_that_the_profile_looks_at(lease_class:
     """And of no other: nothing is claimed of those."""
     for profile in PROFILES.values():
         drawn = {mutant.channel for mutant in mutants_for(profile, MUTANTS, 3, lease_class)}
-        assert drawn == profile.channels & {mutant.channel for mutant in MUTANTS}
-    some = {one.channel for one in mutants_for(PROFILES["smoke"], MUTANTS, 3, lease_class, 30)}
-    assert some <= PROFILES["smoke"].channels
+        channels = profile.channels_of(lease_class)
+        assert drawn == channels & {mutant.channel for mutant in MUTANTS}
+        some = {one.channel for one in mutants_for(profile, MUTANTS, 3, lease_class, 30)}
+        assert some <= channels
+    assert PROFILES["smoke"].channels_of("admin") == set(CHANNELS)
 
 
 def test_no_audit_draws_a_fault_that_takes_a_start() -> None:

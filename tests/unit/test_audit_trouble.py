@@ -100,7 +100,8 @@ def test_a_channel_is_looked_at_in_whole_or_not_at_all(monkeypatch: pytest.Monke
     looks = Look("own senses", ()), Look("of one", ("X4", "X6")), Look("of another", ("X9",))
     profile = replace(SMALL, channels=frozenset({"X4"}))
     outcome, told = audited(monkeypatch, Server(), checks=looks, profile=profile)
-    assert [one.check for one in told if isinstance(one, Checked)] == ["own senses", "of one"]
+    checked = [(one.check, one.channels) for one in told if isinstance(one, Checked)]
+    assert checked == [("own senses", ()), ("of one", ("X4",))]
     assert not any("did not come to its end" in reason for reason in outcome.reasons)
 
 

@@ -81,14 +81,29 @@ class AuditSurfaceConformance:
     ) -> None:
         """The digest stands still by itself, and changes with what happens inside, not beside."""
         mine, theirs = lease(), lease()
-        before = surface.digest(mine)
+        looks = (surface.digest, surface.inside)
+        before = [look(mine) for look in looks]
         surface.mint(theirs)
-        still = surface.digest(mine)
+        still = [look(mine) for look in looks]
         surface.mint(mine)
-        after = surface.digest(mine)
+        after = [look(mine) for look in looks]
         release(mine)
         release(theirs)
-        assert before == still != after
+        assert before == still
+        assert all(new != old for new, old in zip(after, before, strict=True))
+
+    def test_two_leases_of_one_template_have_one_shape(
+        self, surface: AuditSurface, lease: Lease, release: Release
+    ) -> None:
+        """Nothing that a lease has of its own stands in it, and it is not empty."""
+        one, other = lease(), lease()
+        shapes = surface.shape(one), surface.shape(other)
+        release(one)
+        release(other)
+        assert shapes[0] == shapes[1]
+        assert all(shapes[0].values())
+        own = one["tenant"], one["id"], one["client"]["secret"]
+        assert not any(name in part for part in shapes[0].values() for name in own)
 
     def test_a_lease_shows_in_the_inventory_while_it_lives(
         self, surface: AuditSurface, lease: Lease, release: Release

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from keycloak.urls_patterns import (
@@ -28,12 +29,13 @@ from keycloak.urls_patterns import (
 from warminfra_keycloak.audit.canonical import scrub
 from warminfra_keycloak.connection import SLOW_TIMEOUT, AdminConnection
 
+USERS, SECRETS, SESSIONS = "people", "clients with secrets", "sessions"
 _NOT_EXPORTED = {
-    "users": URL_ADMIN_USERS,
-    "clients": URL_ADMIN_CLIENTS,
-    "sessions": URL_ADMIN_CLIENT_SESSION_STATS,
+    USERS: URL_ADMIN_USERS,
+    SECRETS: URL_ADMIN_CLIENTS,
+    SESSIONS: URL_ADMIN_CLIENT_SESSION_STATS,
 }
-"""What a realm's export leaves out, or masks."""
+"""What a realm's export leaves out, or masks; of users it has service accounts alone."""
 _OF_USER = {
     "roles": URL_ADMIN_USER_ALL_ROLES,
     "groups": URL_ADMIN_USER_GROUPS,
@@ -59,7 +61,13 @@ _OF_MASTER = {
 }
 """By part, and not as one export: that tells of the clients of every tenant."""
 _CHANGING = frozenset({"memoryInfo", "cpuInfo", "uptime", "uptimeMillis", "serverTime"})
-_OWN = frozenset({"createdTimestamp", "createdDate", "lastUpdatedDate", "certificate"})
+_OWN = frozenset(
+    {
+        *("createdTimestamp", "createdDate", "lastUpdatedDate", "client.secret.creation.time"),
+        *("certificate", "saml.signing.certificate", "saml.signing.private.key"),
+        *("saml.encryption.certificate", "saml.encryption.private.key"),
+    }
+)
 """Fields that differ in every tenant."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
 MASTER = "master"
@@ -67,10 +75,10 @@ _TENANTS_CLIENT = "-realm"
 
 
 def state(admin: AdminConnection, realm: str) -> dict[str, Any]:
-    """Return by part what the realm's export tells, its users, clients and sessions.
+    """Return by part what the realm's export tells, its users, clients' secrets and sessions.
 
-    The export is one request: the realm's settings, roles, groups, client scopes, flows, required
-    actions, identity providers, key providers, policies and texts.
+    The export is one request: the realm's settings, clients, service accounts, roles, groups,
+    client scopes, flows, required actions, identity providers, key providers, policies and texts.
     """
     parts = {name: _get(admin, path, realm) for name, path in _NOT_EXPORTED.items()}
     return export(admin, realm) | parts
@@ -92,7 +100,7 @@ def inside(admin: AdminConnection, realm: str) -> dict[str, Any]:
             name: admin.get(path.format(**{"realm-name": realm, "id": user["id"]})).json()
             for name, path in _OF_USER.items()
         }
-        for user in found["users"]
+        for user in found[USERS]
     }
     return found
 
@@ -167,7 +175,13 @@ def alike(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
 
 
 def settled(found: Any) -> Any:
-    """Return what was found with every list in one order: they are sets, and come in any."""
+    """Return what was found with every list in one order: they are sets, and come in any.
+
+    So are those that stand as JSON in a text, as in the settings of a policy.
+    """
+    if isinstance(found, str) and found.startswith("["):
+        with suppress(ValueError):
+            return settled(json.loads(found))
     if isinstance(found, dict):
         return {name: settled(value) for name, value in found.items()}
     if isinstance(found, list):

@@ -54,7 +54,7 @@ class Looks:
         )
 
     def digest(self, lease: JsonObject) -> str:
-        """Return the digest of what the realm's export tells, its users, clients and sessions."""
+        """Return the digest of what the realm's export tells, its users, secrets and sessions."""
         state = contents.text(contents.state(self._admin, realm_of(lease)))
         return hashlib.sha256(state.encode()).hexdigest()
 
@@ -69,8 +69,8 @@ class Looks:
     def shape(self, lease: JsonObject) -> Mapping[str, str]:
         """Return the realm's export by part, and what its users have, alike in every lease."""
         found = contents.inside(self._admin, realm_of(lease))
-        for part in ("sessions", "clients"):
-            del found[part]  # who is logged in, and secrets; the export has the clients without
+        for part in (contents.SECRETS, contents.SESSIONS):
+            del found[part]  # the export has the clients without secrets
         return contents.alike(found, _names_of(lease))
 
     def server_state(self) -> Mapping[str, str]:
