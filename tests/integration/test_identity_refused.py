@@ -188,10 +188,9 @@ class TakenOver(FakeLauncher):
     calls: list[str]
 
 
-def test_a_server_of_ours_that_lost_its_take_over_begins_anew(
-    world: Installation, gate: Gate
-) -> None:
-    """Not before it was started once more on the data that it has."""
+@pytest.fixture
+def launcher(world: Installation, gate: Gate) -> TakenOver:
+    """Who starts the warm server, which knows us."""
     (worker,) = world.fleet.workers.values()
     assert worker.kind is InstanceKind.WARM
     launcher = TakenOver(world.server)
@@ -200,8 +199,45 @@ def test_a_server_of_ours_that_lost_its_take_over_begins_anew(
     admit(world, worker, gate)
     world.settle()
     assert launcher.calls == []
+    return launcher
+
+
+def test_a_server_of_ours_that_lost_its_take_over_begins_anew(
+    world: Installation, gate: Gate, launcher: TakenOver
+) -> None:
+    """Not before it was started twice more on the data that it has."""
     gate.known = "nobody"
     world.clock.advance(SETTINGS.health_every + 1)
     world.settle()
-    assert launcher.calls == ["stop", "start", "renounce", "start"]
+    assert launcher.calls == ["stop", "start", "stop", "start", "renounce", "start"]
+    assert state(world) == ("ready", "")
+
+
+@pytest.mark.parametrize("between", ["up", "silent"])
+def test_a_server_of_ours_keeps_its_data_if_only_one_start_is_refused(
+    world: Installation, gate: Gate, launcher: TakenOver, between: str
+) -> None:
+    """Another server may have answered in its place. Two starts with something else between them,
+    a server that is up or one that does not answer, are not two in a row."""
+    ours = launcher.kept
+    for _ in range(2):
+        gate.known = "another server's"
+        world.server.kill()
+        world.step()
+        assert launcher.calls == ["start", "stop"]
+        gate.known = ours.reveal()
+        world.clock.advance(60.0)
+        if between == "silent":
+            world.server.hiccup = "list"
+            world.step()
+            assert world.server.hiccup == ""
+            world.server.kill()
+        else:
+            world.settle()
+            assert state(world) == ("ready", "")
+        launcher.calls.clear()
+        world.clock.advance(60.0)
+    world.settle()
+    assert "renounce" not in launcher.calls
+    assert launcher.kept is ours
     assert state(world) == ("ready", "")

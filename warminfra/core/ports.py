@@ -133,8 +133,8 @@ class Launcher(Protocol):
         ...
 
     def renounce(self, instance: InstanceId) -> None:
-        """Give up the service's identities on it, which it refused when it had just been started:
-        the next `start` makes new ones."""
+        """Give up the service's identities on it, which it refused at two starts in a row: the
+        next `start` makes new ones."""
         ...
 
     def fingerprint(self) -> Mapping[str, str]:

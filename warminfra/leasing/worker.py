@@ -40,6 +40,9 @@ IDLE = 0.5
 _LONGEST_PAUSE = 60.0
 """Seconds at most between two starts that fail."""
 
+_REFUSALS = 2
+"""Starts in a row that must be refused until what the server has of us is given up."""
+
 Connect = Callable[[RunningInstance], Provider]
 
 
@@ -66,6 +69,8 @@ class Worker(ABC):
     _next_start: float = 0.0
     _next_make: float = 0.0
     _failed_starts: int = 0
+    _refused_starts: int = 0
+    """How many of the last starts in a row ended with our identities refused."""
     _last_answer: float = 0.0
     _next_health: float = 0.0
     _parked: bool = False
@@ -150,12 +155,14 @@ class Worker(ABC):
             self.trouble = error
             if isinstance(error, IdentityRefused) and running is not None:
                 self._shut_out(found=found)
+            else:
+                self._refused_starts = 0
             delay = backoff(self._failed_starts, _LONGEST_PAUSE)
             self._next_start = self.clock.boot() + delay
             self._progress(f"failed, next try in {delay:.0f} s: {error}")
             log.error("instance did not start", instance=self.instance, error=error.message)
             return "start failed"
-        self._failed_starts, self.trouble = 0, None
+        self._failed_starts, self._refused_starts, self.trouble = 0, 0, None
         self._broke_off = self._parked = False
         self._last_answer = self.clock.boot()
         self._progress("")
@@ -182,12 +189,17 @@ class Worker(ABC):
         """The server refuses our identities for good, so what we have of them is of no use.
 
         One that was `found` running may know them again once it is started anew on its data, or
-        reached anew; one that has just been started will not.
+        reached anew. One that has just been started will not; but what answered may not have been
+        it: another server that took its port meanwhile, or one that `start` found running. So two
+        such starts in a row must end alike.
         """
+        if not found:
+            self._refused_starts += 1
         try:
-            if found:
+            if self._refused_starts < _REFUSALS:
                 self.launcher.stop(self.instance, discard=False)
             else:
+                self._refused_starts = 0
                 log.error("our identities are given up", instance=self.instance)
                 self.launcher.renounce(self.instance)
         except WarminfraError as error:
