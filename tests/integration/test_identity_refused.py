@@ -20,6 +20,7 @@ from warminfra.core.ports import Progress
 from warminfra.core.secret import Secret
 from warminfra.core.states import InstanceKind
 from warminfra.instances.external import ExternalLauncher
+from warminfra.leasing.sharing import SharingPolicy
 from warminfra.leasing.worker import Worker
 from warminfra.testing.fake_provider import FakeLauncher, FakeProvider
 
@@ -241,3 +242,31 @@ def test_a_server_of_ours_keeps_its_data_if_only_one_start_is_refused(
     assert "renounce" not in launcher.calls
     assert launcher.kept is ours
     assert state(world) == ("ready", "")
+
+
+class HalfKnown(FakeProvider):
+    """One whose server lets in who makes, but not who looks."""
+
+    def health(self) -> None:
+        raise IdentityRefused("the server does not let 'looker' in (401 invalid_client)")
+
+
+def test_a_dedicated_server_that_refuses_one_of_two_identities_is_not_up(
+    world: Installation,
+) -> None:
+    """It is told as one that does not start, and tried at growing intervals."""
+    world.policy = SharingPolicy("never")
+    world.restart()
+    world.settle()
+    (worker,) = (one for one in world.fleet.workers.values() if one.kind is InstanceKind.DEDICATED)
+    assert worker.server is not None
+    worker.connect = lambda _: HalfKnown(world.server_of(worker.instance), world.id, world.faults)
+    worker.server, before = None, len(world.faults.passed)
+    for _ in range(120):
+        assert worker.step() in ("start failed", "")
+        world.clock.advance(1.0)
+    assert world.faults.passed[before:].count("start:before") <= 6
+    assert isinstance(worker.trouble, IdentityRefused)
+    row = world.ledger.instances.get(worker.instance)
+    assert row is not None
+    assert row.note.startswith("failed, next try in 60 s: the server does not let 'looker' in")
