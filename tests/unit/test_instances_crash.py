@@ -134,6 +134,14 @@ def test_a_snapshot_whose_maker_was_killed_leaves_no_server(tmp_path: Path, when
     assert end_unfinished(cache) == []
 
 
+def test_a_cache_without_leftovers_is_only_read(tmp_path: Path) -> None:
+    """It may be read-only when a service is stopped that was started from it."""
+    whole = tmp_path / "snapshots" / "fake-0123"
+    whole.mkdir(parents=True)
+    assert end_unfinished(tmp_path) == []
+    assert list(whole.parent.iterdir()) == [whole]
+
+
 @pytest.mark.parametrize("phase", ["first", "again", "adopting"])
 def test_start_killed_anywhere_converges(tmp_path: Path, phase: str) -> None:
     """Whatever line the service dies at, the next start ends with one server and whole data."""

@@ -164,8 +164,8 @@ def end_unfinished(cache: Path, *, look_only: bool = False) -> list[str]:
     """
     folder = cache / _SNAPSHOTS
     ended: list[str] = []
-    if not folder.is_dir():
-        return ended
+    if not any(folder.glob(_PARTS)):
+        return ended  # Nothing is written, then: the cache may be read-only by now.
     with suppress(_InTheMaking), file_lock(folder / _LOCK, _leave_alone):
         for part in sorted(folder.glob(_PARTS)):
             places = (part, part / _REHEARSAL)
