@@ -175,9 +175,7 @@ def test_settings_that_contradict_each_other_are_refused(place: Place) -> None:
         "http://sso?a",
     ],
 )
-@pytest.mark.parametrize(
-    "key", ["keycloak.url", "reach.public_url", "mirror.upstream", "engine.host"]
-)
+@pytest.mark.parametrize("key", ["keycloak.url", "reach.public_url", "mirror.upstream"])
 def test_a_malformed_url_is_one_line_with_the_form_expected(
     place: Place, key: str, url: str
 ) -> None:
@@ -214,11 +212,17 @@ def test_whatever_is_taken_as_a_url_never_fails_later(rest: str) -> None:
     """What the settings take, the HTTP client takes: it raises nothing of its own."""
     text = f"http://{rest}"
     try:
-        require_url(text, schemes=("http",))
+        require_url(text)
     except ValueError:
         return
     assert httpx.URL(text).host
     httpx.URL(text).raw_host.decode("ascii").encode("idna")
+
+
+@pytest.mark.parametrize("host", ["tcp://:2375", "127.0.0.1:2375"])
+def test_an_address_of_the_engine_is_left_to_docker(place: Place, host: str) -> None:
+    """It knows forms that are no URL, and one without a host, which is this machine."""
+    assert place.load(engine__host=host).settings.engine.host == host
 
 
 def test_a_recipes_file_in_the_working_directory_is_no_obstacle(place: Place) -> None:

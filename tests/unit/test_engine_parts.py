@@ -60,9 +60,9 @@ def test_an_engine_s_refusal_becomes_ours(status: int, told: str, error: type) -
     assert type(refused("x", status, told)) is error
 
 
-@pytest.mark.parametrize("host", ["tcp://[::1", "tcp://node:99999", "tcp://node:x"])
-def test_a_malformed_docker_host_is_told_by_its_value(host: str) -> None:
-    """DOCKER_HOST is no setting of ours, and its faults are told like those of one."""
+@pytest.mark.parametrize("host", ["tcp://[::1", "tcp://node:99999", "tcp://node:x", "tcp://node"])
+def test_a_malformed_address_of_the_engine_is_told_by_its_value(host: str) -> None:
+    """One that docker-py does not take is a fault of the configuration, wherever it is set."""
     with pytest.raises(ConfigInvalid, match=re.escape(repr(host))) as caught:
         connect(host)
     assert "DOCKER_HOST" in caught.value.hint

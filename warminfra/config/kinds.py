@@ -124,13 +124,6 @@ def _address_or_none(value: Any) -> str:
     return str(ipaddress.IPv4Address(_text(value))) if value else _text(value)
 
 
-def _engine(value: Any) -> str:
-    text = _text(value)
-    if text.startswith(_OVER_THE_NETWORK):
-        require_url(text, schemes=("tcp", "http", "https"))
-    return text
-
-
 def _addresses(value: Any) -> tuple[str, ...]:
     entries = value.split(",") if isinstance(value, str) else value
     if not isinstance(entries, list) or not entries:
@@ -139,11 +132,7 @@ def _addresses(value: Any) -> tuple[str, ...]:
     return tuple(str(one) if one.num_addresses > 1 else str(one[0]) for one in networks)
 
 
-_OVER_THE_NETWORK = ("tcp://", "http://", "https://")
-"""How an engine's address begins that is a URL with a host."""
-
 TEXT = Kind("a text", _text)
-ENGINE = Kind('an address such as "unix:///run/docker.sock" or "tcp://127.0.0.1:2375"', _engine)
 ADDRESS_OR_NONE = Kind('an IPv4 address such as "172.17.0.1"', _address_or_none)
 ADDRESSES = Kind(
     'addresses or networks, as ["127.0.0.1", "172.18.0.0/16"] or with commas between', _addresses
@@ -202,7 +191,7 @@ def web_url(expects: str, *, path: bool = True, any_port: bool = False) -> Kind:
 
     def read(value: Any) -> str:
         if _text(value):
-            require_url(value, schemes=("http", "https"), path=path, any_port=any_port)
+            require_url(value, path=path, any_port=any_port)
         return str(value)
 
     return Kind(expects, read)

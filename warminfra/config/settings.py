@@ -20,7 +20,6 @@ from warminfra.config.kinds import (
     ADDRESSES,
     BOOLEAN,
     DURATION,
-    ENGINE,
     OFF_OR_DURATION,
     PATH,
     SECRET,
@@ -203,7 +202,7 @@ class Reach:
 class Engine:
     """The container engine of this node."""
 
-    host: str = _of(ENGINE, "")
+    host: str = _of(TEXT, "")
     """As in `DOCKER_HOST`, which counts if this is empty; then Docker's own default."""
     config_file: Path = _of(PATH, Path("/etc/docker/daemon.json"))
     """Where `images mirror install` names the mirror."""

@@ -1,7 +1,7 @@
 """What counts as a URL in a setting.
 
-Invariant: what is taken here, whoever connects there takes as well. The HTTP client and docker-py
-meet a malformed one with an exception of their own, late, and far from the line where it stands.
+Invariant: what is taken here, whoever connects there takes as well. The HTTP client meets a
+malformed one with an exception of its own, late, and far from the line where it stands.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ipaddress
 import re
 
 _URL = re.compile(
-    r"(?P<scheme>[a-z]+)://"
+    r"https?://"
     r"(?:\[(?P<six>[^\s\[\]/?#@{}]+)\]|(?P<name>[^\s\[\]:/?#@{}]+))"
     r"(?::(?P<port>[0-9]{1,5}|\{port\}))?"
     r"(?P<path>/[^\s?#@{}]*)?"
@@ -20,16 +20,14 @@ _LABEL = 63
 """Characters of one part of a host name, at most."""
 
 
-def require_url(
-    text: str, *, schemes: tuple[str, ...], path: bool = True, any_port: bool = False
-) -> None:
-    """Raise `ValueError` unless `text` is such a URL, of a host that can be looked up.
+def require_url(text: str, *, path: bool = True, any_port: bool = False) -> None:
+    """Raise `ValueError` unless `text` is an http or https URL of a host that can be looked up.
 
     It has no user, query or fragment, and with `path` false no path; with `any_port`, `{port}` may
     stand for its port.
     """
     found = _URL.fullmatch(text)
-    if found is None or found["scheme"] not in schemes or not text.isprintable():
+    if found is None or not text.isprintable():
         raise ValueError(text)
     if found["path"] and not path:
         raise ValueError(text)

@@ -37,15 +37,16 @@ def connect(host: str, *, timeout: int = CALL_TIMEOUT) -> APIClient:
     """Return a client of the engine at `host`; nothing is sent yet.
 
     Raises `Unreachable` if docker-py is not installed or the engine does not answer, and
-    `ConfigInvalid` if `host` is no address: DOCKER_HOST is not read with the settings.
+    `ConfigInvalid` if `host` is no address: docker-py alone knows what is one.
     """
     with translated(host):
         from docker import APIClient
+        from docker.errors import DockerException
         from docker.utils import parse_host
 
         try:
             parse_host(host)
-        except ValueError as error:
+        except (ValueError, DockerException) as error:
             raise ConfigInvalid(
                 f"the engine's address {host!r} is malformed: {error}",
                 hint="set engine.host or DOCKER_HOST to one such as tcp://127.0.0.1:2375",
