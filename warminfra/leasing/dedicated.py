@@ -67,6 +67,13 @@ class DedicatedWorker(Worker):
             leaving and not self.ledger.instances.live_tenants(self.instance)
         )
 
+    def _begin(self, server: Server) -> None:
+        """See that both identities are let in: a start at which one is not failed, and backs off.
+
+        Nothing else asks as the one who looks before the first look at the server's health.
+        """
+        server.provider.health()
+
     def _work(self, server: Server, state: InstanceState) -> str:
         if state is InstanceState.READY and not self.ledger.instances.live_tenants(self.instance):
             row = self.ledger.instances.get(self.instance)

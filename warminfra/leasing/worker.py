@@ -137,8 +137,6 @@ class Worker(ABC):
                 self.launcher.prepare(self._progress)
                 running = self.launcher.start(self.instance, self._progress)
             server = Server(running, self.connect(running))
-            # Both identities must be good: a start at which one is refused failed, and backs off.
-            server.provider.health()
             self._progress("reconciling")
             # Of a boot before this one, by whose clock they may be days away.
             latest = max(doubt(server.provider), self.settings.grace)
