@@ -67,7 +67,7 @@ class DedicatedWorker(Worker):
             leaving and not self.ledger.instances.live_tenants(self.instance)
         )
 
-    def _begin(self, server: Server) -> None:
+    def _greet(self, server: Server) -> None:
         """See that both identities are let in: a start at which one is not failed, and backs off.
 
         Nothing else asks as the one who looks before the first look at the server's health.

@@ -119,6 +119,9 @@ class Worker(ABC):
     def _work(self, server: Server, state: InstanceState) -> str:
         """Do the next thing on a server that is up; return its name, or ""."""
 
+    def _greet(self, server: Server) -> None:  # noqa: B027 - most kinds have nothing to ask
+        """Ask a server that is up whether it will do, before it is reconciled."""
+
     def _begin(self, server: Server) -> None:  # noqa: B027 - most kinds have nothing to do
         """Do what is due once for a server that has just been reconciled."""
 
@@ -137,6 +140,7 @@ class Worker(ABC):
                 self.launcher.prepare(self._progress)
                 running = self.launcher.start(self.instance, self._progress)
             server = Server(running, self.connect(running))
+            self._greet(server)
             self._progress("reconciling")
             # Of a boot before this one, by whose clock they may be days away.
             latest = max(doubt(server.provider), self.settings.grace)
