@@ -19,7 +19,7 @@ from keycloak.urls_patterns import URL_ADMIN_REALM, URL_ADMIN_REALMS
 from benchmarks import bench as shared
 from benchmarks.bench import CAPS, MEASURER, RECIPE, Bench, Document, mark
 from benchmarks.report import Line, Result, line_p50, line_ratio
-from testbed.admin_server import admin_of, admin_server, maker_access
+from testbed.admin_server import admin_of, admin_server, guest_config, maker_access
 from warminfra.core.ids import InstallationId
 from warminfra.core.template import Template
 from warminfra.testing.conformance import plan_for
@@ -48,14 +48,7 @@ def run(quick: bool, cache: Path) -> Result:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wi-admin-")))
         mark("a server with an admin, and the service as a guest on it")
         access = stack.enter_context(admin_server(folder, cache))
-        secret = folder / "secret"
-        secret.touch(0o600)
-        secret.write_text(access.identity["admin_secret"].reveal())
-        config = (
-            f'{CAPS}[keycloak]\nurl = "{access.base_url}"\n'
-            f'admin_client_id = "{access.identity["admin_id"].reveal()}"\n'
-            f'admin_client_secret_file = "{secret}"\n'
-        )
+        config = CAPS + guest_config(access, folder)
         bench = stack.enter_context(Bench.started(quick=quick, config=config))
         admin = stack.enter_context(closing(admin_of(access)))
         told = json.loads((bench.installation.state_dir / "installation.json").read_text())

@@ -59,6 +59,18 @@ def admin_of(access: ServerAccess) -> AdminConnection:
     )
 
 
+def guest_config(access: ServerAccess, folder: Path) -> str:
+    """Return the section by which a service uses the server; the secret is a file in `folder`."""
+    secret = folder / "secret"
+    secret.touch(0o600)
+    secret.write_text(access.identity["admin_secret"].reveal())
+    return (
+        f'[keycloak]\nurl = "{access.base_url}"\n'
+        f'admin_client_id = "{access.identity["admin_id"].reveal()}"\n'
+        f'admin_client_secret_file = "{secret}"\n'
+    )
+
+
 def maker_access(
     admin: AdminConnection, access: ServerAccess, installation: InstallationId
 ) -> ServerAccess:

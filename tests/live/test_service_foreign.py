@@ -17,7 +17,7 @@ from keycloak.urls_patterns import (
     URL_ADMIN_USER_CLIENT_ROLES,
 )
 
-from testbed.admin_server import admin_of, admin_server
+from testbed.admin_server import admin_of, admin_server, guest_config
 from testbed.installation import Installation, wait_until
 from tests.live.test_service_lease import give_back, take
 from warminfra.core.errors import IdentityRefused
@@ -37,6 +37,7 @@ from warminfra_keycloak.takeover import (
 
 pytestmark = pytest.mark.live
 
+POOL_OF_ONE = "[pool]\nmin = 1\nmax = 1\n"
 MASTER = {"realm-name": "master"}
 FOREIGN = ("prod", "wi", "wi-aaaaaaaa-0123456789abcdefghijklmnop")
 """Somebody's realm, and two that are called like ours."""
@@ -82,14 +83,7 @@ def test_a_guest_takes_what_it_brought_and_nothing_else(
 
     A realm that carries the name of one of our tenants, but not its internal id, stays.
     """
-    secret = tmp_path / "secret"
-    secret.touch(0o600)
-    secret.write_text(theirs.identity["admin_secret"].reveal())
-    config = (
-        f'[pool]\nmin = 1\nmax = 1\n[keycloak]\nurl = "{theirs.base_url}"\n'
-        f'admin_client_id = "{theirs.identity["admin_id"].reveal()}"\n'
-        f'admin_client_secret_file = "{secret}"\n'
-    )
+    config = POOL_OF_ONE + guest_config(theirs, tmp_path)
     before, clients = realms(theirs), clients_of_master(theirs)
     with Installation.temporary(config=config) as guest:
         guest.up()
@@ -115,14 +109,7 @@ def test_a_server_that_forgot_its_guest_is_introduced_to_it_again(
     theirs: ServerAccess, tmp_path: Path
 ) -> None:
     """As after a restore from a backup: the service that runs makes its two clients anew."""
-    secret = tmp_path / "secret"
-    secret.touch(0o600)
-    secret.write_text(theirs.identity["admin_secret"].reveal())
-    config = (
-        f'[pool]\nmin = 1\nmax = 1\n[keycloak]\nurl = "{theirs.base_url}"\n'
-        f'admin_client_id = "{theirs.identity["admin_id"].reveal()}"\n'
-        f'admin_client_secret_file = "{secret}"\n'
-    )
+    config = POOL_OF_ONE + guest_config(theirs, tmp_path)
     before = clients_of_master(theirs)
     with Installation.temporary(config=config) as guest:
         guest.up()
