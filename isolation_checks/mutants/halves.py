@@ -10,7 +10,6 @@ import time
 
 from keycloak.urls_patterns import (
     URL_ADMIN_CLIENT,
-    URL_ADMIN_CLIENT_SCOPE,
     URL_ADMIN_CLIENT_SCOPES,
     URL_ADMIN_CLIENT_SECRETS,
     URL_ADMIN_CLIENTS,
@@ -22,7 +21,7 @@ from keycloak.urls_patterns import (
     URL_ADMIN_USERS,
 )
 
-from isolation_checks.mutants.keycloak import MASTER, auditor
+from isolation_checks.mutants.keycloak import MASTER, auditor, delete_scope
 from isolation_checks.scratch import Scratch
 from warminfra.core.models import TenantRef
 from warminfra.core.ports import Provider
@@ -113,10 +112,7 @@ def orphan_rows(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
 def take_rows_away(scratch: Scratch, ref: TenantRef, real: Provider) -> None:
     """Clean up behind `orphan_rows`."""
     with auditor(scratch) as admin:
-        for scope in admin.get(URL_ADMIN_CLIENT_SCOPES.format(**MASTER)).json():
-            if scope["name"] == f"of-{ref.id}":
-                path = URL_ADMIN_CLIENT_SCOPE.format(**MASTER, **{"scope-id": scope["id"]})
-                admin.send("DELETE", path)
+        delete_scope(admin, MASTER, f"of-{ref.id}")
 
 
 def by_prefix(scratch: Scratch, ref: TenantRef, real: Provider) -> None:

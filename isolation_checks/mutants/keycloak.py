@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 
 from keycloak.urls_patterns import (
@@ -175,13 +175,17 @@ def lacks_a_user(admin: AdminConnection, plan: TenantPlan) -> None:
         admin.send("DELETE", URL_ADMIN_USER.format(**realm, id=user["id"]))
 
 
-def lacks_a_scope(admin: AdminConnection, plan: TenantPlan) -> None:
-    """M63: the tenant loses a client scope."""
-    realm = {"realm-name": plan.ref.name}
+def delete_scope(admin: AdminConnection, realm: Mapping[str, str], name: str) -> None:
+    """Delete the realm's client scope of that name, if there is one."""
     for scope in admin.get(URL_ADMIN_CLIENT_SCOPES.format(**realm)).json():
-        if scope["name"] == SCOPE:
+        if scope["name"] == name:
             path = URL_ADMIN_CLIENT_SCOPE.format(**realm, **{"scope-id": scope["id"]})
             admin.send("DELETE", path)
+
+
+def lacks_a_scope(admin: AdminConnection, plan: TenantPlan) -> None:
+    """M63: the tenant loses a client scope."""
+    delete_scope(admin, {"realm-name": plan.ref.name}, SCOPE)
 
 
 def lacks_origins(admin: AdminConnection, plan: TenantPlan) -> None:

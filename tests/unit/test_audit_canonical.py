@@ -138,6 +138,15 @@ def test_what_each_tenant_has_of_its_own_is_taken_out_of_its_shape_and_nothing_e
     assert {part for part in first if lacking[part] != first[part]} == {"scopes"}
 
 
+def test_two_keys_that_are_told_alike_still_are_two() -> None:
+    """What hangs on one of two internal ids is missed, though ids are hidden."""
+    ids = ("0b5a8a5e-9a0e-4c0a-9d1c-0c1f3f1c2a01", "7c0d3b62-41f5-4b8f-8a55-5b9de0a7c402")
+    both = {"of": dict.fromkeys(ids, "a thing")}
+    one = {"of": {ids[0]: "a thing"}}
+    assert alike(both, {}) != alike(one, {})
+    assert alike(one, {}) == alike({"of": {ids[1]: "a thing"}}, {})
+
+
 def test_the_order_of_a_list_is_no_change_and_its_content_is() -> None:
     """Keycloak lists sets, nested ones too, in whatever order its cache has them."""
     one = {"clients": [{"mappers": [{"name": "a"}, {"name": "b"}]}, {"mappers": []}]}

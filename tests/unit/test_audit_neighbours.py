@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from isolation_checks.checks import neighbours
 from isolation_checks.checks.neighbours import Neighbours
 from isolation_checks.scratch import Scratch
 from isolation_checks.world import World
@@ -17,6 +18,13 @@ READ = Cell("access token", "GET", "userinfo")
 REFRESH = Cell("access token", "POST", "token, refresh")
 LOGOUT = Cell("access token", "GET", "logout by hint")
 WRITE = Cell("access token", "POST", "admin/realms")
+
+
+@pytest.fixture(autouse=True)
+def no_time_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stays does not have to stay for long; some logins fit in all the same."""
+    monkeypatch.setattr(neighbours, "STAYS", 0.05)
+    monkeypatch.setattr(neighbours, "PAUSE", 0.01)
 
 
 class _Server:
@@ -120,3 +128,22 @@ def test_a_login_that_fails_meanwhile_is_found() -> None:
         "X9:login while a neighbour ends",
         "X9:login at the lease that came while a neighbour ended",
     ]
+
+
+class _Late(_Server):
+    """The lease that came while another went is taken down at its third login."""
+
+    def mint(self, lease: dict[str, Any]) -> list[Credential]:
+        if lease["id"] == "3":
+            self.logins_of_the_new += 1
+            if self.logins_of_the_new == 3:
+                raise Unreachable("Realm does not exist")
+        return super().mint(lease)
+
+    logins_of_the_new = 0
+
+
+def test_a_teardown_that_comes_late_is_found() -> None:
+    """The new lease works at first: one login says nothing of what is still on its way."""
+    names = [finding.name for finding in _found(_Late()).found]
+    assert names == ["X9:login at the lease that came while a neighbour ended"]

@@ -81,15 +81,7 @@ def state(admin: AdminConnection, realm: str) -> dict[str, Any]:
     client scopes, flows, required actions, identity providers, key providers, policies and texts.
     """
     parts = {name: _get(admin, path, realm) for name, path in _NOT_EXPORTED.items()}
-    return export(admin, realm) | parts
-
-
-def export(admin: AdminConnection, realm: str) -> dict[str, Any]:
-    """Return the realm's export, with clients, groups and roles; secrets are masked in it."""
-    path = URL_ADMIN_REALM_EXPORT.format(**{"realm-name": realm})
-    ask = {"exportClients": "true", "exportGroupsAndRoles": "true"}
-    found: dict[str, Any] = admin.send("POST", path, params=ask, timeout=SLOW_TIMEOUT).json()
-    return found
+    return _export(admin, realm) | parts
 
 
 def inside(admin: AdminConnection, realm: str) -> dict[str, Any]:
@@ -137,6 +129,14 @@ def server_info(admin: AdminConnection) -> Mapping[str, Any]:
     return found
 
 
+def _export(admin: AdminConnection, realm: str) -> dict[str, Any]:
+    """Return the realm's export, with clients, groups and roles; secrets are masked in it."""
+    path = URL_ADMIN_REALM_EXPORT.format(**{"realm-name": realm})
+    ask = {"exportClients": "true", "exportGroupsAndRoles": "true"}
+    found: dict[str, Any] = admin.send("POST", path, params=ask, timeout=SLOW_TIMEOUT).json()
+    return found
+
+
 def _get(admin: AdminConnection, pattern: str, realm: str) -> Any:
     return admin.get(pattern.format(**{"realm-name": realm}), timeout=SLOW_TIMEOUT).json()
 
@@ -157,12 +157,13 @@ def text(found: Any) -> str:
 def alike(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
     """Return by part what is the same in every tenant of one template.
 
-    Names of the tenant's own become what stands for them, ids and times what they are.
+    Names of the tenant's own become what stands for them, ids and times what they are. A mapping
+    becomes a list with its keys one by one: two that are told alike still are two.
     """
 
     def told(node: Any) -> Any:
         if isinstance(node, dict):
-            return {told(key): told(value) for key, value in node.items() if key not in _OWN}
+            return [{told(key): told(value)} for key, value in node.items() if key not in _OWN]
         if isinstance(node, list):
             return [told(value) for value in node]
         if not isinstance(node, str):
