@@ -35,8 +35,9 @@ def write(
     examples: Mapping[str, str] | None = None,
     accepted: Sequence[str] = (),
     history: Sequence[Entry] = (),
+    replays: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the bundle. Raises `StorageFull`."""
+    """Write the bundle. Raises `StorageFull`. `replays`: by a finding's name one of `examples`."""
     trace = "".join(
         json.dumps({"event": type(event).__name__, **asdict(event)}, ensure_ascii=False) + "\n"
         for event in events
@@ -44,7 +45,7 @@ def write(
     )
     files = {
         "verdict.json": json.dumps(verdict, indent=1, ensure_ascii=False) + "\n",
-        "report.md": report(head, events, outcome, accepted, history),
+        "report.md": report(head, events, outcome, accepted, history, replays),
         "junit.xml": junit(events, outcome),
         "trace.ndjson": trace,
         "inventory.json": json.dumps(inventory, indent=1) + "\n",

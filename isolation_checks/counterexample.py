@@ -77,8 +77,17 @@ def files(
             name=finding.name.replace('"', "'"), file=name, crosses=CROSSES, shut=SHUT,
             unknown=UNKNOWN,
         )  # fmt: skip
-        written[f"replay-{number}.py"] = script
+        written[_replay(number)] = script
     return written
+
+
+def replays(examples: Iterable[Counterexample]) -> dict[str, str]:
+    """Return by each finding's name the script among `files` that shows it again."""
+    return {one.finding.name: _replay(number) for number, one in enumerate(examples, 1)}
+
+
+def _replay(number: int) -> str:
+    return f"replay-{number}.py"
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -6,10 +6,12 @@ verdict takes for a pass.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -43,7 +45,7 @@ from isolation_checks.checks.senses import Senses
 from isolation_checks.checks.serial import Serial
 from isolation_checks.checks.server_wide import ServerWide
 from isolation_checks.confirm import Counterexample, confirm
-from isolation_checks.events import Checked, Event, Finding, Known, Phase, Trouble
+from isolation_checks.events import Checked, Event, Explained, Finding, Known, Phase, Trouble
 from isolation_checks.hunt import hunt, told
 from isolation_checks.mutants.base import Mutant
 from isolation_checks.mutants.catalogue import MUTANTS
@@ -144,6 +146,7 @@ class Audit:
         tried_again = not found or any(
             self._came_to_its_end(self._confirm, found) for _ in range(CONFIRMATIONS)
         )
+        self._carried("what is known of the server", self._explain, found)
         return judge(
             self.events,
             planned=self.profile.programs,
@@ -228,7 +231,10 @@ class Audit:
         if whole:
             seconds = time.monotonic() - began
             looked_at = tuple(one for one in check.channels if one in self._channels)
-            self._emit(Checked(check.name, looked_at, world.attempts, world.controls, seconds))
+            about = " ".join((inspect.getdoc(type(check)) or "").partition("\n\n")[0].split())
+            self._emit(
+                Checked(check.name, looked_at, world.attempts, world.controls, seconds, about)
+            )
 
     def _search(self, server: Scratch) -> None:
         if not self.profile.searched:
@@ -286,6 +292,13 @@ class Audit:
                 effort=self.profile.effort,
                 cycles=self.profile.cycles,
             )
+
+    def _explain(self, found: Sequence[Finding]) -> None:
+        """Say of what the unchanged server is known to let cross why, and what avoids it."""
+        for name in dict.fromkeys(one.name for one in found):
+            for stock in self.package.stock_crossings():
+                if any(fnmatchcase(name, pattern) for pattern in stock.names):
+                    self._emit(Explained(name, stock))
 
     def _carried(
         self, where: str, work: Callable[P, R], *args: P.args, **named: P.kwargs

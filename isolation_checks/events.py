@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from isolation_checks.steps import Step
+from warminfra.core.audit import StockCrossing
 
 CHANNELS = {
     "X1": "authority bleed: a credential of one lease works elsewhere",
@@ -81,6 +82,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Explained:
+    """A finding is something that the unchanged server is known to let cross."""
+
+    finding: str
+    """Its name."""
+    stock: StockCrossing
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something for the reviewer that decides nothing: a figure, a fate, what was not covered."""
 
@@ -98,6 +108,8 @@ class Checked:
     attempts: int
     controls: int
     seconds: float
+    about: str = ""
+    """What it does, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +164,16 @@ class Trouble:
     what: str
 
 
-Event = Phase | Known | Tried | Finding | Noted | Checked | Planted | Program | Rehearsed | Trouble
+Event = (
+    Phase
+    | Known
+    | Tried
+    | Finding
+    | Explained
+    | Noted
+    | Checked
+    | Planted
+    | Program
+    | Rehearsed
+    | Trouble
+)

@@ -49,6 +49,13 @@ class Profile:
         return (ALIVE, RELEASED, AFTER_RESTART) if self.kills else (ALIVE, RELEASED)
 
 
+ATTACKERS = {
+    "user": "holds everything that one lease gives out (its client and secret, its users and their "
+    "passwords, its app's address) and has no rights of administration",
+    "admin": "holds everything that one lease gives out, and is the admin of its own tenant",
+}
+"""By class, what whoever attacks from within a lease holds."""
+
 PROFILES = {
     profile.name: profile
     for profile in (

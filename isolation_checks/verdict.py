@@ -8,7 +8,8 @@ server. Everything else is `inconclusive`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from isolation_checks.events import (
@@ -41,6 +42,8 @@ class Outcome:
     cells_tried: int
     """Cells (a credential at a verb of an endpoint, at a target, at a time) that were tried."""
     cells_known: int
+    untried: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How many known cells were not tried, by kind of credential and time."""
     mutants: tuple[Planted, ...] = field(default=())
     tried_again: bool = True
     """Whether what was found could be tried again; else nothing is known of what is unconfirmed."""
@@ -97,6 +100,7 @@ def judge(
     else:
         outcome, reasons = "approve", []
     clean = [program for program in programs if not program.crossed]
+    touched = {(one.cell, one.target, one.when) for one in tried}
     return Outcome(
         outcome=outcome,
         reasons=tuple(reasons),
@@ -107,11 +111,17 @@ def judge(
         not_covered=tuple(channel for channel in CHANNELS if channel not in covered),
         programs=len(programs),
         bound=bound(len(programs)) if len(clean) == len(programs) else 1.0,
-        cells_tried=len(known & {(one.cell, one.target, one.when) for one in tried}),
+        cells_tried=len(known & touched),
         cells_known=len(known),
+        untried=Counter((_kind_of(cell), when) for cell, _, when in known - touched),
         mutants=planted,
         tried_again=tried_again,
     )
+
+
+def _kind_of(cell: str) -> str:
+    """Return the kind of credential of a cell that is told as text."""
+    return cell.partition(" at ")[0]
 
 
 def _covered(checked: Sequence[Checked], planted: Sequence[Planted]) -> tuple[str, ...]:

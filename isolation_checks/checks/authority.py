@@ -10,7 +10,7 @@ from warminfra.core.models import JsonObject
 
 
 class Authority:
-    """The full matrix, once.
+    """Every lasting credential of A at every endpoint of B and of the server, once.
 
     The answer to A's credential must equal, canonicalised, that to a forged one of the same form
     (or be a denial that tells nothing of the target, see `World.crosses`), and what is inside B

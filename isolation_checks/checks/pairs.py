@@ -43,7 +43,10 @@ class Heard:
 
 
 class Pairs:
-    """Some pairs: `world.effort`, of both forms in turn."""
+    """B's program with a neighbour and without: B is answered alike.
+
+    Some pairs: `world.effort`, of both forms in turn.
+    """
 
     name = "pairs"
     channels = ("X9",)

@@ -19,7 +19,10 @@ LEASES = 3
 
 
 class Senses:
-    """No channel: what fails here is no finding, it is a reason to believe nothing."""
+    """The prover itself: what must work works, what must show shows.
+
+    No channel: what fails here is no finding, it is a reason to believe nothing.
+    """
 
     name = "senses"
     channels = ()

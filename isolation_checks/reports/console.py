@@ -8,6 +8,7 @@ from isolation_checks.events import (
     PLAIN,
     Checked,
     Event,
+    Explained,
     Finding,
     Phase,
     Planted,
@@ -26,6 +27,8 @@ def line(event: Event) -> str:
             return f"→ {text}"
         case Finding():
             return f"  CROSSED {event.name}: {event.detail}"
+        case Explained(finding, stock):
+            return f"  {finding} is known ({stock.upstream}); avoided by: {stock.avoided_by}"
         case Checked(check, _, attempts, controls, seconds):
             return f"  {check}: {attempts} attempts, {controls} controls passed, {seconds:.1f} s"
         case Planted(mutant, title, channel, killed_by, _, seconds, form, attempts):

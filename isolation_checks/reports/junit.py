@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from isolation_checks.events import Checked, Event, Finding, Planted, Program, Trouble
+from isolation_checks.events import Checked, Event, Explained, Finding, Planted, Program, Trouble
 from isolation_checks.verdict import Outcome
 
 
@@ -17,6 +17,7 @@ def junit(events: Sequence[Event], outcome: Outcome) -> str:
     suite = ElementTree.Element("testsuite", name="warminfra audit")
     failures = errors = skipped = 0
     told: set[str] = set()
+    known = {one.finding: one.stock for one in events if isinstance(one, Explained)}
     for event in events:
         match event:
             case Checked(check, _, _, _, seconds):
@@ -36,7 +37,9 @@ def junit(events: Sequence[Event], outcome: Outcome) -> str:
                 failures += 1
                 case = _case(suite, "finding", event.name, 0.0)
                 failure = ElementTree.SubElement(case, "failure", message=event.detail)
-                failure.text = "\n".join(event.trace)
+                avoided = known.get(event.name)
+                remedy = [f"avoided by: {avoided.avoided_by}"] if avoided else []
+                failure.text = "\n".join([*event.trace, *remedy])
             case Trouble(where, what):
                 errors += 1
                 told.add(f"{where}: {what}")

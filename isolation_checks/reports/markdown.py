@@ -3,24 +3,62 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from isolation_checks import figures
-from isolation_checks.events import CHANNELS, Checked, Event, Noted, Program, Tried, Trouble
+from isolation_checks.events import (
+    CHANNELS,
+    Checked,
+    Event,
+    Explained,
+    Finding,
+    Noted,
+    Program,
+    Tried,
+    Trouble,
+)
 from isolation_checks.history import Entry, false_alarms, finished
 from isolation_checks.verdict import Outcome
+from warminfra.core.audit import StockCrossing
 
 _MEANS = {
     "approve": "Nothing crossed between leases that was tried here, every probe was seen to work "
     "where it should, and the faults planted in this audit were all found.",
-    "revert": "Something crossed between leases, and it was seen again on a server of its own. "
-    "Runs may not share.",
+    "revert": "A lease reached what is not its own, or disturbed another, and it was seen again on "
+    "a server of its own. Runs may not share.",
     "inconclusive": "The audit does not say that runs may share, nor that they may not. See why.",
 }
 _ACCEPTS = (
     "What crossed between leases here the reviewer has accepted by name. Nothing else did; every "
     "probe was seen to work where it should, and the faults planted in this audit were all found."
 )
+_NEXT = {
+    "approve": "Decide. Runs share once a reviewer has approved this verdict: "
+    "`warminfra approve {verdict} --why …`. It holds for this fingerprint, class and these "
+    "features alone.",
+    "revert": "Runs get a server each; nothing has to be done for that. To share all the same, for "
+    "each group under *What was found*: take what avoids it and audit again, or accept its "
+    "findings by name and until a day (`[[audit.accept]]` in the configuration of the user or the "
+    "system). Each `replay-N.py` beside this report shows one of them again, on a server of its "
+    "own, and ends with 10 if it still crosses.",
+    "inconclusive": "Mend what is named, and audit again.",
+}
+_ANSWERS = (
+    ("refused", "refused, in the words in which a forged one is refused", "nothing crossed"),
+    (
+        "denied",
+        "denied (403), in the words in which it is denied at a lease that takes no part, so that "
+        "they tell nothing of the target",
+        "nothing crossed",
+    ),
+    ("own", "a look at the server itself that told of the holder's own tenant alone", "no harm"),
+    ("common", "a look at the server itself that told of no tenant and not of its host", "no harm"),
+    ("crossed", "answered otherwise", "**a finding**; of one name it is told once"),
+    ("works", "let in at its owner: the positive control", "the probe works"),
+    ("mute", "refused at its owner too", "proves nothing there"),
+)
+_LEFT_OUT = "not covered: "
+"""How the subject of a note begins that says what could not be looked at."""
 _HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Privilege": ("X1", "X14", "X16"),
     "Encryption and secrets": ("X4",),
@@ -37,8 +75,13 @@ def report(
     outcome: Outcome,
     accepted: Sequence[str] = (),
     history: Sequence[Entry] = (),
+    replays: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the report. `accepted`: what the reviewer lets stand, each with why and until."""
+    """Return the report.
+
+    `accepted`: what the reviewer lets stand, each with why and until. `replays`: by a finding's
+    name the script that shows it again.
+    """
     lines = [f"# May runs share? {outcome.outcome}", ""]
     if accepted:
         lines += ["**The reviewer's policy accepts, by name:**", ""]
@@ -46,14 +89,16 @@ def report(
         lines += ["", f"Of these {len(outcome.accepted)} were found in this audit.", ""]
     accepts = outcome.outcome == "approve" and outcome.accepted
     lines += [_ACCEPTS if accepts else _MEANS[outcome.outcome], ""]
-    if outcome.reasons:
+    if outcome.outcome == "inconclusive":
         lines += [*(f"- {reason}" for reason in outcome.reasons), ""]
+    lines += [f"**Next.** {_NEXT[outcome.outcome].format(verdict=head.get('verdict', ''))}", ""]
+    lines += [*_found(outcome, events, replays or {}), ""]
     lines += ["## What was audited", ""]
     lines += [f"- {name}: {value}" for name, value in head.items()]
-    lines += ["", *_tried(events, outcome), "", *_found(outcome), "", *_planted(outcome), ""]
-    lines += _noted(events)
+    lines += ["", *_tried(events, outcome), "", *_planted(outcome), ""]
     lines += [*_headings(outcome), "", *_sure(outcome, events, history), ""]
-    lines += [*_not_covered(outcome), "", *_audits(history), "", *_time(events), ""]
+    lines += [*_not_covered(outcome, events), "", *_noted(events)]
+    lines += [*_audits(history), "", *_time(events), ""]
     lines += _troubles(events)
     return "\n".join(lines) + "\n"
 
@@ -72,50 +117,110 @@ def _tried(events: Sequence[Event], outcome: Outcome) -> list[str]:
         "credential at a verb of an endpoint, at a target, at a time: its lease alive, released, "
         "or released before the server was killed and started again).",
         "",
-        f"{len(tried)} attempts: {outcomes['refused']} refused like a forged "
-        f"credential, {outcomes['denied']} denied in words "
-        f"that tell nothing of the target, {outcomes['own']} told of their own tenant alone, "
-        f"{outcomes['common']} told of no tenant and nothing of the host, "
-        f"{outcomes['crossed']} crossed; {outcomes['works']} positive controls passed at "
-        f"the owner, {outcomes['mute']} told nothing.",
+        f"How {len(tried)} credentials were answered, in checks and programs together:",
         "",
-        "| check | channels | attempts | controls | seconds |",
-        "|---|---|---|---|---|",
+        "| times | the answer | so |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {outcomes[kind]} | {answer} | {so} |" for kind, answer, so in _ANSWERS]
+    lines += [
+        "",
+        "The checks. Most compare more than such answers: what is inside a lease, on the wire, in "
+        "the database, in files, before and after. *Attempts* are what a check counts as a try of "
+        "its own, *controls* how often what must work did work; without one a check says nothing.",
+        "",
+        "| check | what it does | channels | attempts | controls | seconds |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {event.check} | {', '.join(event.channels)} | {event.attempts} | {event.controls} | "
-        f"{event.seconds:.1f} |"
+        f"| {event.check} | {event.about} | {', '.join(event.channels)} | {event.attempts} | "
+        f"{event.controls} | {event.seconds:.1f} |"
         for event in events
         if isinstance(event, Checked)
     ]
     return lines
 
 
-def _found(outcome: Outcome) -> list[str]:
+def _found(outcome: Outcome, events: Sequence[Event], replays: Mapping[str, str]) -> list[str]:
+    """Tell the findings by what explains them, first what nothing does."""
     lines = ["## What was found", ""]
     if not outcome.findings:
         return [*lines, "Nothing."]
+    lines += [
+        "A is the lease that attacks, B its neighbour. In quoted answers names, ids, times and "
+        "tokens of tenants are replaced (TENANT, ID, TIME, JWT), so that what can be compared is "
+        "left.",
+        "",
+    ]
+    known = {event.finding: event.stock for event in events if isinstance(event, Explained)}
+    groups: dict[StockCrossing | None, list[Finding]] = {None: []}
     for finding in outcome.findings:
-        confirmed = finding.name in outcome.confirmed
-        states = ["accepted by the reviewer"] if finding.name in outcome.accepted else []
-        states.append("confirmed on a virgin server" if confirmed else "seen once")
-        state = ", ".join(states)
-        lines += [f"### {finding.name}", "", f"{finding.detail} ({finding.check}; {state})", ""]
-        lines += [f"    {entry}" for entry in finding.trace]
-        if finding.steps:
-            lines += ["", "The program that shows it:", ""]
-            lines += [f"{n}. {step}" for n, step in enumerate(finding.steps, 1)]
-        lines.append("")
+        groups.setdefault(known.get(finding.name), []).append(finding)
+    for stock, findings in groups.items():
+        if findings:
+            lines += [*_cause(stock), *_each(findings, outcome, replays)]
     return lines
 
 
+def _cause(stock: StockCrossing | None) -> list[str]:
+    if stock is None:
+        return [
+            "### Not known of the server as it is delivered",
+            "",
+            "Nobody has explained these. They may be faults of the server, of its settings, or of "
+            "ours.",
+            "",
+        ]
+    return [
+        f"### Known of the server as it is delivered: {stock.title}",
+        "",
+        stock.what,
+        "",
+        f"- upstream: {stock.upstream}",
+        f"- **avoided by** {stock.avoided_by}",
+        "",
+    ]
+
+
+def _each(
+    findings: Sequence[Finding], outcome: Outcome, replays: Mapping[str, str]
+) -> Iterator[str]:
+    for finding in findings:
+        confirmed = finding.name in outcome.confirmed
+        states = ["accepted by the reviewer"] if finding.name in outcome.accepted else []
+        states.append("seen again on a virgin server" if confirmed else "seen once")
+        states += [f"`{replays[finding.name]}`"] if finding.name in replays else []
+        yield from (f"`{finding.name}`", "")
+        yield from (f"{finding.detail} (check *{finding.check}*; {', '.join(states)})", "")
+        if finding.trace:
+            yield from (*(f"    {entry}" for entry in finding.trace), "")
+        if finding.steps:
+            yield from ("The program that shows it:", "")
+            yield from (f"{n}. {step}" for n, step in enumerate(finding.steps, 1))
+            yield ""
+
+
 def _noted(events: Sequence[Event]) -> list[str]:
-    noted = [event for event in events if isinstance(event, Noted)]
+    noted = [one for one in _notes(events) if not one.subject.startswith(_LEFT_OUT)]
     if not noted:
         return []
-    lines = ["## Noted, not judged", "", "| channel | what | |", "|---|---|---|"]
+    lines = [
+        "## Noted, not judged",
+        "",
+        "What became of an artifact that its holder tried elsewhere (a holder who loses its own so "
+        "harms nobody else), what a server remembers of its own, what was marked, and what a busy "
+        "neighbour costs.",
+        "",
+        "| channel | what | |",
+        "|---|---|---|",
+    ]
     lines += [f"| {one.channel} | {one.subject} | {one.text} |" for one in noted]
     return [*lines, ""]
+
+
+def _notes(events: Sequence[Event]) -> Iterator[Noted]:
+    """Yield each note once: programs and checks may make the same."""
+    yield from dict.fromkeys(event for event in events if isinstance(event, Noted))
 
 
 def _planted(outcome: Outcome) -> list[str]:
@@ -124,6 +229,9 @@ def _planted(outcome: Outcome) -> list[str]:
         "",
         "A prover that finds nothing may be blind. Each of these faults was put into the scratch "
         "installation on purpose; a channel counts as covered only if one of its faults was seen.",
+        "",
+        f"{sum(bool(one.killed_by) for one in outcome.mutants)} of {len(outcome.mutants)} were "
+        "seen. They are drawn from a longer list, hence the gaps in their numbers.",
         "",
         "| fault | channel | seen by | what gave it away | seconds |",
         "|---|---|---|---|---|",
@@ -153,35 +261,73 @@ def _sure(outcome: Outcome, events: Sequence[Event], history: Sequence[Entry]) -
     new = figures.novelty(events)
     entries = finished(history)
     alarms = false_alarms(entries)
+    crossed = sum(program.crossed for program in programs)
+    excluded = (
+        f"In {crossed} of them something crossed, so no rate is excluded."
+        if crossed
+        else "In none of them did anything cross. For programs drawn as these were that excludes, "
+        f"with 95 % confidence, a rate of crossings above {outcome.bound:.2%} (1 − 0.05^(1/n))."
+    )
     return [
         "## How sure one may be",
         "",
-        f"- {outcome.programs} independent random programs ({lives} from the making of two leases "
-        f"to their end, the others with users and clients of their own in leases that some share; "
-        f"{steps} steps). Without a violation this excludes, with 95 % confidence, a rate above "
-        f"{outcome.bound:.2%} of programs drawn as these were (1 − 0.05^(1/n)), in blocks on a "
-        "server. It says nothing of programs that are drawn otherwise; search and the full matrix "
-        "do not count.",
-        f"- f1/n = {new.once}/{new.observations} = {new.chance:.1%}: the estimated chance that "
-        "one more attempt of a program shows a behaviour (endpoint, verb, kind of credential, "
-        f"status) that none has shown; {new.kinds} were seen.",
-        f"- False alarms: {alarms} of {len(entries)} finished audits of this fingerprint and class "
-        "found something that a virgin server did not show again; with 95 % confidence the rate is "
-        f"at most {figures.at_most(alarms, len(entries)):.0%}.",
-        "- The planted faults are ours: that they were seen says that the probes work, not that "
-        "no other fault is there.",
+        f"- **Random programs.** {outcome.programs} ran, {steps} steps in all, each drawn "
+        f"independently of the others: {lives} with two leases of their own from their making to "
+        "their end, the others with clients and users of their own in leases that some of them "
+        f"share. {excluded} That says nothing of programs that are drawn otherwise, nor of what "
+        "the checks above look at, which are no sample.",
+        f"- **What is still new.** Of {new.observations} attempts in these programs {new.once} "
+        "showed a behaviour (endpoint, verb, kind of credential, status) that no other one showed, "
+        f"of {new.kinds} in all: the chance that one more would show a new one is about "
+        f"{new.chance:.1%}.",
+        f"- **False alarms.** {alarms} of {len(entries)} finished audits of this fingerprint and "
+        "class found something that a virgin server did not show again. With 95 % confidence the "
+        f"rate of such audits is at most {figures.at_most(alarms, len(entries)):.0%}; few audits "
+        "say little.",
+        "- **The planted faults are ours.** That they were seen says that the probes work, not "
+        "that no other fault is there.",
     ]
 
 
-def _not_covered(outcome: Outcome) -> list[str]:
-    lines = [
-        "## What was not covered",
+def _not_covered(outcome: Outcome, events: Sequence[Event]) -> list[str]:
+    looked_at = {
+        channel for event in events if isinstance(event, Checked) for channel in event.channels
+    }
+    planted = {one.channel for one in outcome.mutants}
+    lines = ["## What was not covered", "", "No claim is made on these channels:", ""]
+    for channel in outcome.not_covered:
+        why = "no check of this audit looks at it"
+        if channel in looked_at:
+            why = "looked at, but no fault of it can be planted, or none was drawn"
+            why = "looked at, but its planted fault was not seen" if channel in planted else why
+        lines.append(f"- {channel} {CHANNELS[channel]}: {why}")
+    left = outcome.cells_known - outcome.cells_tried
+    lines += [
         "",
-        "No claim is made on these channels: the profile does not look at them, or no probe of "
-        "theirs was seen to fire in this audit.",
+        f"{left} of {outcome.cells_known} known cells were not tried: a lease of this template "
+        "yields no such credential, or the profile does not come to it at that time. Those that "
+        "were tried are in `trace.ndjson`.",
         "",
+        *_untried(outcome),
     ]
-    return lines + [f"- {channel}: {CHANNELS[channel]}" for channel in outcome.not_covered]
+    left_out = [one for one in _notes(events) if one.subject.startswith(_LEFT_OUT)]
+    if left_out:
+        lines += ["And in channels that are covered:", ""]
+    return lines + [
+        f"- {one.channel}, {one.subject.removeprefix(_LEFT_OUT)}: {one.text}" for one in left_out
+    ]
+
+
+def _untried(outcome: Outcome) -> list[str]:
+    if not outcome.untried:
+        return []
+    times = list(dict.fromkeys(when for _, when in sorted(outcome.untried)))
+    kinds = dict.fromkeys(kind for kind, _ in sorted(outcome.untried))
+    lines = [f"| not tried: cells of | {' | '.join(times)} |", "|---|" + "---|" * len(times)]
+    for kind in kinds:
+        counts = (str(outcome.untried.get((kind, when), "-")) for when in times)
+        lines.append(f"| {kind} | {' | '.join(counts)} |")
+    return [*lines, ""]
 
 
 def _audits(history: Sequence[Entry]) -> list[str]:
@@ -195,9 +341,14 @@ def _audits(history: Sequence[Entry]) -> list[str]:
     ]
     return lines + [
         f"| {n} of {len(history)} | {one['id']} | {one['created_at']} | {one['profile']} | "
-        f"{one['outcome']} | {', '.join(one['findings']) or '-'} |"
+        f"{one['outcome']} | {_in_short(one['findings'])} |"
         for n, one in enumerate(history, 1)
     ]
+
+
+def _in_short(names: Sequence[str]) -> str:
+    channels = dict.fromkeys(name.partition(":")[0] for name in names)
+    return f"{len(names)} in {', '.join(channels)}" if names else "-"
 
 
 def _time(events: Sequence[Event]) -> list[str]:

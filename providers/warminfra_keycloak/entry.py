@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warminfra.core.audit import Row
+from warminfra.core.audit import Row, StockCrossing
 from warminfra.core.ids import InstallationId
 from warminfra.core.models import ServerAccess
 from warminfra.core.reach import FindReach, Reach
@@ -61,6 +61,12 @@ class KeycloakPackage:
         from warminfra_keycloak.audit.surface import KeycloakSurface
 
         return KeycloakSurface(access)
+
+    def stock_crossings(self) -> Sequence[StockCrossing]:
+        """Return what Keycloak itself lets cross between realms."""
+        from warminfra_keycloak.audit.stock import STOCK
+
+        return STOCK
 
     def rows(self, settings: Mapping[str, Any], data: Path, work: Path) -> Sequence[Row]:
         """Return the rows of a scratch server's database, from a copy of its file."""

@@ -8,16 +8,32 @@ from pathlib import Path
 import pytest
 
 from isolation_checks.bundle import require_new, verify, write
-from isolation_checks.events import Checked, Event, Finding, Planted, Program, Tried, Trouble
+from isolation_checks.events import (
+    Checked,
+    Event,
+    Explained,
+    Finding,
+    Noted,
+    Planted,
+    Program,
+    Tried,
+    Trouble,
+)
 from isolation_checks.reports.junit import junit
 from isolation_checks.reports.markdown import report
 from isolation_checks.sampler import bound
 from isolation_checks.verdict import Outcome, judge
+from warminfra.core.audit import StockCrossing
 from warminfra.core.errors import NotFound, Usage
 
 CHECKED = Checked("keys", ("X4",), attempts=6, controls=6, seconds=1.0)
 SEEN = Planted("M10", "one key", "X4", "keys", "shared key", 1.0)
 CROSSED = Finding("X1", "foreign credentials", "access token at GET userinfo of B", "it works")
+
+
+KNOWN = StockCrossing(
+    ("X1:*",), "tokens work elsewhere", "The server forgets.", "issue 1", "a setting"
+)
 
 
 def program(number: int, *, crossed: bool = False) -> Program:
@@ -148,6 +164,42 @@ def test_an_approve_beside_an_accepted_finding_does_not_say_that_nothing_crossed
     assert "Nothing crossed" not in told
     assert "the reviewer has accepted by name. Nothing else did" in told
     assert "Nothing crossed" in report({}, CLEAN, end(*CLEAN))
+
+
+def test_a_finding_that_is_known_of_the_server_is_told_with_what_avoids_it() -> None:
+    """By cause, what nobody has explained first; each with its replay; the next step on top."""
+    new = replace(CROSSED, witness="refresh token at POST token of B")
+    events = (*CLEAN, CROSSED, new, Explained(CROSSED.name, KNOWN))
+    outcome = end(*events, confirmed=CROSSED.name)
+    told = report({}, events, outcome, replays={CROSSED.name: "replay-1.py"})
+    unknown, known = told.index("### Not known"), told.index("tokens work elsewhere")
+    assert unknown < told.index(f"`{new.name}`") < known < told.index(f"`{CROSSED.name}`")
+    for part in ("issue 1", "**avoided by** a setting", "`replay-1.py`", "**Next.**"):
+        assert part in told
+    assert "avoided by: a setting" in junit(events, outcome)
+
+
+def test_what_was_not_looked_at_is_told_in_one_place_with_the_reason() -> None:
+    """Channels, cells by kind and time, and what a check had to leave out; each once."""
+    left_out = Noted("X4", "not covered: a key", "it has none")
+    events = (*CLEAN, left_out, left_out, Noted("X4", "a figure", "1 ms"))
+    cell = "code at POST token"
+    known = frozenset({(cell, "B", "alive"), ("access token at GET userinfo", "B", "alive")})
+    outcome = judge(events, planned=2, confirmed=frozenset(), accepted=frozenset(), known=known)
+    told = report({}, events, outcome)
+    part = told.partition("## What was not covered")[2].partition("\n## ")[0]
+    assert "1 of 2 known cells were not tried" in part
+    assert "| code | 1 |" in part
+    assert part.count("a key: it has none") == told.count("it has none") == 1
+    assert "a figure" not in part
+    assert "X15 shared directory: no check of this audit looks at it" in part
+
+
+def test_a_program_that_crossed_takes_the_bound_out_of_the_report() -> None:
+    """No rate is told to be excluded by programs of which one did cross."""
+    events = (*CLEAN[:-1], program(2, crossed=True))
+    assert "no rate is excluded" in report({}, events, end(*events))
+    assert "above 77.64%" in report({}, CLEAN, end(*CLEAN))
 
 
 def test_evidence_goes_into_a_folder_of_its_own(tmp_path: Path) -> None:

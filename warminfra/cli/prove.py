@@ -18,12 +18,12 @@ import structlog
 import isolation_checks
 from isolation_checks import history
 from isolation_checks.bundle import require_new, write
-from isolation_checks.counterexample import files
+from isolation_checks.counterexample import files, replays
 from isolation_checks.engine import Audit
 from isolation_checks.events import Event, Known
 from isolation_checks.figures import pace
 from isolation_checks.mutants.base import Mutant
-from isolation_checks.plan import PROFILES
+from isolation_checks.plan import ATTACKERS, PROFILES
 from isolation_checks.reports.console import line, summary
 from isolation_checks.verdict import Outcome
 from warminfra import __version__
@@ -46,7 +46,9 @@ from warminfra.core.models import JsonObject
 from warminfra.service.composition import provider_package
 from warminfra.service.reaudit import ENDS_WITH
 
-CLASSES = ("user", "admin")
+CLASSES = tuple(ATTACKERS)
+_DIGEST = 64
+"""Characters of a digest, which tells a reader nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ def _write(
         examples=files(audit.examples, document, audit.recipe),
         accepted=[str(one) for one in settings.audit.accept if one.name in audit.accepted],
         history=history.of(settings.service.state_dir, audit.fingerprint, audit.lease_class),
+        replays=replays(audit.examples),
     )
     session.say(f"evidence: {order.report}")
 
@@ -244,13 +247,23 @@ def _document(order: Order, audit: Audit, outcome: Outcome, verdict_id: str) -> 
 
 
 def _head(order: Order, audit: Audit, document: JsonObject) -> dict[str, str]:
+    lease_class = str(document["lease_class"])
+    server = {
+        name.removeprefix("server."): told
+        for name, told in audit.fingerprint_parts.items()
+        if name.startswith("server.") and len(told) < _DIGEST
+    }
     return {
         "verdict": str(document["id"]),
-        "attacker": f"class {document['lease_class']}",
-        "template's features": ", ".join(document["features"]) or "none",
-        "fingerprint": str(document["fingerprint"]),
-        "profile": order.profile,
-        "seed": str(audit.seed),
+        "server": ", ".join(f"{name} {told}" for name, told in server.items()) or "did not start",
+        "attacker": f"class {lease_class}: {ATTACKERS.get(lease_class, '')}",
+        "recipe": Path(audit.recipe).name,
+        "features that its template uses": ", ".join(document["features"]) or "none",
+        "fingerprint": f"{document['fingerprint']} (of the server's build, options and Java, our "
+        "code and the sharing policy: a verdict holds for this alone)",
+        "profile": f"{order.profile} (smoke: a first look at some channels; standard and soak: "
+        "all of them)",
+        "seed": f"{audit.seed} (draws the same programs and faults again)",
         "warminfra": __version__,
         "host": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
     }
@@ -269,7 +282,7 @@ def _keep(document: JsonObject, why: str) -> None:
 
 def _record(document: JsonObject) -> None:
     """Tell the service, if it runs; a verdict of another state of it opens nothing there."""
-    if len(str(document["fingerprint"])) != 64:
+    if len(str(document["fingerprint"])) != _DIGEST:
         session.say("the verdict is not recorded: the scratch installation did not come up")
         return
     try:

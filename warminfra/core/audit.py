@@ -84,6 +84,21 @@ class Row:
     secrets: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class StockCrossing:
+    """Something that the server lets cross as it is delivered; what a reviewer has to know of it.
+
+    A finding is explained by it if its name (`CHANNEL:witness`) has one of the `names`, patterns
+    of `fnmatch`. `upstream` names the server's own issue, or says that there is none.
+    """
+
+    names: tuple[str, ...]
+    title: str
+    what: str
+    upstream: str
+    avoided_by: str
+
+
 class Browser(Protocol):
     """One browser profile, with whatever cookies it was given. Claims: `iss`, `sub`, `sid`."""
 
@@ -263,6 +278,10 @@ class AuditPackage(ProviderPackage, Protocol):
 
     def surface(self, access: ServerAccess) -> AuditSurface:
         """Return the surface of a scratch server."""
+        ...
+
+    def stock_crossings(self) -> Sequence[StockCrossing]:
+        """Return what is known to cross on the server as it is delivered, () if nothing is."""
         ...
 
     def rows(self, settings: Mapping[str, object], data: Path, work: Path) -> Sequence[Row]:
