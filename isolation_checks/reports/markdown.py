@@ -21,6 +21,7 @@ from isolation_checks.history import Entry, false_alarms, finished
 from isolation_checks.verdict import Outcome
 from warminfra.core.audit import StockCrossing
 
+_ANSWER = {"approve": "Yes, if a reviewer agrees", "revert": "No", "inconclusive": "Not shown"}
 _MEANS = {
     "approve": "Nothing crossed between leases that was tried here, every probe was seen to work "
     "where it should, and the faults planted in this audit were all found.",
@@ -37,10 +38,12 @@ _NEXT = {
     "`warminfra approve {verdict} --why …`. It holds for this fingerprint, class and these "
     "features alone.",
     "revert": "Runs get a server each; nothing has to be done for that. To share all the same, for "
-    "each group under *What was found*: take what avoids it and audit again, or accept its "
-    "findings by name and until a day (`[[audit.accept]]` in the configuration of the user or the "
-    "system). Each `replay-N.py` beside this report shows one of them again, on a server of its "
-    "own, and ends with 10 if it still crosses.",
+    "each group under *What was found*: take what avoids it and audit again (`warminfra audit "
+    "--profile standard --class user --recipe …`), or accept its findings, each by name and until "
+    "a day (`[[audit.accept]]` with `channel`, `witness`, `why` and `until` in the configuration "
+    "of the user or the system; a finding's name is `channel:witness`). Each `replay-N.py` beside "
+    "this report shows one of them again, on a server of its own, and ends with 10 if it still "
+    "crosses.",
     "inconclusive": "Mend what is named, and audit again.",
 }
 _ANSWERS = (
@@ -53,9 +56,21 @@ _ANSWERS = (
     ),
     ("own", "a look at the server itself that told of the holder's own tenant alone", "no harm"),
     ("common", "a look at the server itself that told of no tenant and not of its host", "no harm"),
-    ("crossed", "answered otherwise", "**a finding**; of one name it is told once"),
+    (
+        "crossed",
+        "answered otherwise",
+        "**a finding**, told once for each name; other findings come from what checks compare",
+    ),
     ("works", "let in at its owner: the positive control", "the probe works"),
     ("mute", "refused at its owner too", "proves nothing there"),
+)
+_AUDITED = (
+    "## What was audited",
+    "",
+    "A *recipe* says which app a run tests and what it wants of the server. Of the *template* that "
+    "is made from it every lease gets a tenant of its own (a realm). A *feature* is a part of a "
+    "template that a verdict has to cover by name.",
+    "",
 )
 _LEFT_OUT = "not covered: "
 """How the subject of a note begins that says what could not be looked at."""
@@ -82,7 +97,7 @@ def report(
     `accepted`: what the reviewer lets stand, each with why and until. `replays`: by a finding's
     name the script that shows it again.
     """
-    lines = [f"# May runs share? {outcome.outcome}", ""]
+    lines = [f"# May runs share? {_ANSWER[outcome.outcome]} ({outcome.outcome})", ""]
     if accepted:
         lines += ["**The reviewer's policy accepts, by name:**", ""]
         lines += [f"- {one}" for one in accepted]
@@ -93,7 +108,7 @@ def report(
         lines += [*(f"- {reason}" for reason in outcome.reasons), ""]
     lines += [f"**Next.** {_NEXT[outcome.outcome].format(verdict=head.get('verdict', ''))}", ""]
     lines += [*_found(outcome, events, replays or {}), ""]
-    lines += ["## What was audited", ""]
+    lines += [*_AUDITED]
     lines += [f"- {name}: {value}" for name, value in head.items()]
     lines += ["", *_tried(events, outcome), "", *_planted(outcome), ""]
     lines += [*_headings(outcome), "", *_sure(outcome, events, history), ""]
@@ -146,7 +161,10 @@ def _found(outcome: Outcome, events: Sequence[Event], replays: Mapping[str, str]
     lines = ["## What was found", ""]
     if not outcome.findings:
         return [*lines, "Nothing."]
+    again = sum(finding.name in outcome.confirmed for finding in outcome.findings)
     lines += [
+        f"{len(outcome.findings)}, of which {again} were seen again on a virgin server: a fresh "
+        "one, on which nothing else was done. "
         "A is the lease that attacks, B its neighbour. In quoted answers names, ids, times and "
         "tokens of tenants are replaced (TENANT, ID, TIME, JWT), so that what can be compared is "
         "left.",
@@ -165,14 +183,14 @@ def _found(outcome: Outcome, events: Sequence[Event], replays: Mapping[str, str]
 def _cause(stock: StockCrossing | None) -> list[str]:
     if stock is None:
         return [
-            "### Not known of the server as it is delivered",
+            "### Not known of the server",
             "",
             "Nobody has explained these. They may be faults of the server, of its settings, or of "
             "ours.",
             "",
         ]
     return [
-        f"### Known of the server as it is delivered: {stock.title}",
+        f"### Known of {stock.seen_with}: {stock.title}",
         "",
         stock.what,
         "",
@@ -274,8 +292,8 @@ def _sure(outcome: Outcome, events: Sequence[Event], history: Sequence[Entry]) -
         f"- **Random programs.** {outcome.programs} ran, {steps} steps in all, each drawn "
         f"independently of the others: {lives} with two leases of their own from their making to "
         "their end, the others with clients and users of their own in leases that some of them "
-        f"share. {excluded} That says nothing of programs that are drawn otherwise, nor of what "
-        "the checks above look at, which are no sample.",
+        f"share. {excluded} It is no bound on sharing as a whole: it says nothing of programs that "
+        "are drawn otherwise, nor of what only the checks above look at, which are no sample.",
         f"- **What is still new.** Of {new.observations} attempts in these programs {new.once} "
         "showed a behaviour (endpoint, verb, kind of credential, status) that no other one showed, "
         f"of {new.kinds} in all: the chance that one more would show a new one is about "

@@ -32,7 +32,12 @@ CROSSED = Finding("X1", "foreign credentials", "access token at GET userinfo of 
 
 
 KNOWN = StockCrossing(
-    ("X1:*",), "tokens work elsewhere", "The server forgets.", "issue 1", "a setting"
+    "A server 1.0",
+    ("X1:*",),
+    "tokens work elsewhere",
+    "The server forgets.",
+    "issue 1",
+    "a setting",
 )
 
 

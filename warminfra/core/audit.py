@@ -92,6 +92,8 @@ class StockCrossing:
     of `fnmatch`. `upstream` names the server's own issue, or says that there is none.
     """
 
+    seen_with: str
+    """The server and its version."""
     names: tuple[str, ...]
     title: str
     what: str

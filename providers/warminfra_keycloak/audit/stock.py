@@ -1,24 +1,31 @@
 """What a stock Keycloak lets cross between realms: found by the prover, confirmed on live servers.
 
-With Keycloak 26.7.4. What of ours takes the ground away is in the last field of each.
+What of ours takes the ground away is in the last field of each.
 """
 
 from __future__ import annotations
 
 from warminfra.core.audit import StockCrossing
 
+_SEEN_WITH = "Keycloak 26.7.4"
+
 STOCK = (
     StockCrossing(
+        _SEEN_WITH,
         ("X2:request uri at *", "X7:request uri at *"),
         "a pushed authorization request is followed at another realm",
         "The request that a client has pushed is not bound to its realm: whoever has its address "
         "(`request_uri`) can follow it at another realm whose client has the same id, while the "
-        "first realm lives and after its end too. A forged address is refused there.",
+        "first realm lives and after its end too. A forged address is refused there. The ids are "
+        "the same because the recipe makes them so, or, where the finding says so (*whose client "
+        "has the same id*), because both leases' admins made clients of one id.",
         "keycloak#50135, mended in 26.8.0",
-        "the default client id, `{recipe}-{lease}`: in the recipe, no `id` in `[sso.client]` that "
-        "is the same in every lease (feature `client.fixed-id`)",
+        "the default client id, `{recipe}-{lease}`, and class `user`: in the recipe, no `id` in "
+        "`[sso.client]` that is the same in every lease (feature `client.fixed-id`), and no "
+        "`admin = true` in `[sso]` (an admin makes clients of any id)",
     ),
     StockCrossing(
+        _SEEN_WITH,
         ("X3:jti of a client assertion *",),
         "the `jti` of a client assertion is used up for all realms",
         "A client that logs in by a signed assertion gives it a number of its own choice, `jti`. "
@@ -29,6 +36,7 @@ STOCK = (
         "`jwt-client-auth`)",
     ),
     StockCrossing(
+        _SEEN_WITH,
         ("X3:internal id of a client*", "X12:internal id of a client*"),
         "internal ids of clients and client scopes are taken for the whole server",
         "An admin may choose the internal id of what it makes. One that a client or a client scope "
@@ -38,13 +46,15 @@ STOCK = (
         "class `user`: in the recipe, no `admin = true` in `[sso]` (only an admin chooses ids)",
     ),
     StockCrossing(
+        _SEEN_WITH,
         ("X13:call by *",),
         "a realm's admin makes the server call addresses of its choice",
         "The settings of a client name addresses that the server calls itself: back-channel "
         "logout, `jwks_uri`, request objects, sector identifier, management address. So a holder "
         "reaches from the server's place what it may not reach from its own.",
         "none found; it is by design",
-        "`keycloak.outgoing = false` in the configuration, or class `user`; what a template brings "
-        "of it is a feature (`client.….url`)",
+        "`keycloak.outgoing = false` in the configuration; or class `user` with a template that "
+        "names no such address itself (each is a feature, `client.….url`, which a verdict has to "
+        "cover)",
     ),
 )
