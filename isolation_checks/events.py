@@ -92,11 +92,20 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something for the reviewer that decides nothing: a figure, a fate, what was not covered."""
+    """Something for the reviewer that decides nothing: a figure, a fate."""
 
     channel: str
     subject: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that a check could not look at: it is not covered, though its channel may be."""
+
+    channel: str
+    what: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +180,7 @@ Event = (
     | Finding
     | Explained
     | Noted
+    | LeftOut
     | Checked
     | Planted
     | Program

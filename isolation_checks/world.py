@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from isolation_checks.events import Event, Finding, Noted, Tried
+from isolation_checks.events import Event, Finding, LeftOut, Noted, Tried
 from isolation_checks.scratch import Scratch
 from isolation_checks.steps import Step
 from warminfra.core.audit import REFUSED, Cell, Credential, Reply
@@ -159,6 +159,10 @@ class World:
     def note(self, channel: str, subject: str, text: str) -> None:
         """Tell the reviewer something that decides nothing."""
         self.emit(Noted(channel, subject, text))
+
+    def leave_out(self, channel: str, what: str, why: str) -> None:
+        """Tell the reviewer what could not be looked at."""
+        self.emit(LeftOut(channel, what, why))
 
     def report(self, finding: Finding) -> None:
         """Tell of something that crossed, once."""

@@ -27,7 +27,7 @@ class Authority:
         minted = {credential.kind for credential in attacker.credentials}
         for kind, reason in world.scratch.surface.lacking(minted).items():
             cells = len(world.scratch.surface.cells(kind))
-            world.note("X1", f"not covered: {kind}, {cells} cells", reason)
+            world.leave_out("X1", f"{kind}, {cells} cells", reason)
         now = world.scratch.surface.inside(victim)
         for credential in attacker.credentials:
             if credential.one_shot:

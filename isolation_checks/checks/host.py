@@ -87,7 +87,7 @@ class Egress:
         try:
             world.scratch.surface.go(way, lease, f"http://127.0.0.1:{port}")
         except ProviderRefused as error:
-            world.note("X13", f"not covered: {way}", error.message)
+            world.leave_out("X13", way, error.message)
         else:
             world.attempts += 1
 

@@ -66,4 +66,4 @@ class Museum:
                 try:
                     yield surface.artifact(kind, dead.lease)
                 except ProviderRefused as error:
-                    world.note("X7", f"not covered: {kind}", error.message)
+                    world.leave_out("X7", kind, error.message)

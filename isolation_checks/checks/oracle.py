@@ -93,7 +93,7 @@ class Oracle:
                 taken = surface.use(kind, str(victim["audit"][name]), lease)
                 free = surface.use(kind, str(uuid.uuid4()), lease)
             except ProviderRefused as refusal:
-                world.note("X12", f"not covered: {kind}", refusal.message)
+                world.leave_out("X12", kind, refusal.message)
                 continue
             world.attempts += 1
             if taken != free:

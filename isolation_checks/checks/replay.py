@@ -33,7 +33,7 @@ class Replay:
             try:
                 self._same(world, kind, first, second)
             except ProviderRefused as refusal:
-                world.note("X3", f"not covered: {kind}", refusal.message)
+                world.leave_out("X3", kind, refusal.message)
         world.scratch.release(first, second)
 
     def _same(self, world: World, kind: str, first: JsonObject, second: JsonObject) -> None:

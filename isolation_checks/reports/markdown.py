@@ -12,6 +12,7 @@ from isolation_checks.events import (
     Event,
     Explained,
     Finding,
+    LeftOut,
     Noted,
     Program,
     Tried,
@@ -72,8 +73,6 @@ _AUDITED = (
     "template that a verdict has to cover by name.",
     "",
 )
-_LEFT_OUT = "not covered: "
-"""How the subject of a note begins that says what could not be looked at."""
 _HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Privilege": ("X1", "X14", "X16"),
     "Encryption and secrets": ("X4",),
@@ -219,7 +218,7 @@ def _each(
 
 
 def _noted(events: Sequence[Event]) -> list[str]:
-    noted = [one for one in _notes(events) if not one.subject.startswith(_LEFT_OUT)]
+    noted = list(dict.fromkeys(event for event in events if isinstance(event, Noted)))
     if not noted:
         return []
     lines = [
@@ -234,11 +233,6 @@ def _noted(events: Sequence[Event]) -> list[str]:
     ]
     lines += [f"| {one.channel} | {one.subject} | {one.text} |" for one in noted]
     return [*lines, ""]
-
-
-def _notes(events: Sequence[Event]) -> Iterator[Noted]:
-    """Yield each note once: programs and checks may make the same."""
-    yield from dict.fromkeys(event for event in events if isinstance(event, Noted))
 
 
 def _planted(outcome: Outcome) -> list[str]:
@@ -328,12 +322,10 @@ def _not_covered(outcome: Outcome, events: Sequence[Event]) -> list[str]:
         "",
         *_untried(outcome),
     ]
-    left_out = [one for one in _notes(events) if one.subject.startswith(_LEFT_OUT)]
+    left_out = list(dict.fromkeys(event for event in events if isinstance(event, LeftOut)))
     if left_out:
         lines += ["And in channels that are covered:", ""]
-    return lines + [
-        f"- {one.channel}, {one.subject.removeprefix(_LEFT_OUT)}: {one.text}" for one in left_out
-    ]
+    return lines + [f"- {one.channel}, {one.what}: {one.why}" for one in left_out]
 
 
 def _untried(outcome: Outcome) -> list[str]:

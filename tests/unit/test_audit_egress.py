@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from isolation_checks.checks.host import Egress
-from isolation_checks.events import Event, Noted
+from isolation_checks.events import Event, LeftOut
 from isolation_checks.world import World
 from tests.fake_scratch import FakeScratch
 from warminfra.core.errors import ProviderRefused
@@ -39,7 +39,7 @@ def test_a_way_out_that_never_began_is_not_covered(is_open: bool) -> None:
     server.open = is_open
     world = World(server.as_scratch(), told.append)
     Egress().run(world)
-    notes = [one for one in told if isinstance(one, Noted)]
-    assert notes == [Noted("X13", "not covered: federation", "no such component")]
+    left_out = [one for one in told if isinstance(one, LeftOut)]
+    assert left_out == [LeftOut("X13", "federation", "no such component")]
     assert world.attempts == 1
     assert [one.witness for one in world.found] == ["call by identity provider"] * is_open

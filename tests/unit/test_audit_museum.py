@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from isolation_checks.checks.museum import Museum
-from isolation_checks.events import Event, Noted
+from isolation_checks.events import Event, LeftOut
 from isolation_checks.world import World, witness
 from tests.fake_scratch import FakeScratch
 from warminfra.core.audit import Cell, Credential, Reply
@@ -53,6 +53,6 @@ def test_an_artifact_that_works_after_its_lease_is_a_finding(outlive: bool) -> N
     Museum().run(world)
     works = witness(LINK, "its own dead lease")
     assert [(one.channel, one.witness) for one in world.found] == [("X7", works)] * outlive
-    notes = [one for one in told if isinstance(one, Noted)]
-    assert notes == [Noted("X7", "not covered: device code", "the tenant has none")]
+    left_out = [one for one in told if isinstance(one, LeftOut)]
+    assert left_out == [LeftOut("X7", "device code", "the tenant has none")]
     assert server.living == set()

@@ -13,6 +13,7 @@ from isolation_checks.events import (
     Event,
     Explained,
     Finding,
+    LeftOut,
     Noted,
     Planted,
     Program,
@@ -186,7 +187,7 @@ def test_a_finding_that_is_known_of_the_server_is_told_with_what_avoids_it() -> 
 
 def test_what_was_not_looked_at_is_told_in_one_place_with_the_reason() -> None:
     """Channels, cells by kind and time, and what a check had to leave out; each once."""
-    left_out = Noted("X4", "not covered: a key", "it has none")
+    left_out = LeftOut("X4", "a key", "it has none")
     events = (*CLEAN, left_out, left_out, Noted("X4", "a figure", "1 ms"))
     cell = "code at POST token"
     known = frozenset({(cell, "B", "alive"), ("access token at GET userinfo", "B", "alive")})
