@@ -45,7 +45,15 @@ def write(
     )
     files = {
         "verdict.json": json.dumps(verdict, indent=1, ensure_ascii=False) + "\n",
-        "report.md": report(head, events, outcome, accepted, history, replays),
+        "report.md": report(
+            head,
+            events,
+            outcome,
+            accepted,
+            history,
+            replays,
+            str(verdict.get("lease_class") or "user"),
+        ),
         "junit.xml": junit(events, outcome),
         "trace.ndjson": trace,
         "inventory.json": json.dumps(inventory, indent=1) + "\n",

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -296,8 +295,8 @@ class Audit:
     def _explain(self, found: Sequence[Finding]) -> None:
         """Say of what the unchanged server is known to let cross why, and what avoids it."""
         for name in dict.fromkeys(one.name for one in found):
-            for stock in self.package.stock_crossings():
-                if any(fnmatchcase(name, pattern) for pattern in stock.names):
+            for stock in getattr(self.package, "stock_crossings", tuple)():
+                if name in stock.names and self.features.intersection(stock.needs):
                     self._emit(Explained(name, stock))
 
     def _carried(

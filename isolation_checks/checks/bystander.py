@@ -7,7 +7,7 @@ from isolation_checks.world import World
 
 
 class Bystander:
-    """All that is inside it: its sessions, and what each user has and may."""
+    """A lease that waits while another comes and goes: all that is inside it, sessions included."""
 
     name = "bystander"
     channels = ("X9",)

@@ -84,7 +84,8 @@ class Neighbours:
         try:
             world.scratch.surface.mint(lease)
         except Unreachable as error:
-            detail = f"a login failed while a neighbour was taken down: {error.message}"
+            when = "after it had come" if who else "while a neighbour was taken down"
+            detail = f"a login failed {when}: {error.message}"
             self._report(world, f"login {f'at {who}' if who else 'while a neighbour ends'}", detail)
             return False
         return True

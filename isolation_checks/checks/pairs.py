@@ -2,7 +2,8 @@
 
 The same program of B runs alone, alone once more, and beside a neighbour that does whatever it
 likes in between; canonicalised, B must hear the same. What differs between the two runs alone is
-noise of the server and is told apart. Every second pair has the single-step form: an arbitrarily
+noise of the server and is told apart; more than a second lies between them, so that what changes by
+the second does. Every second pair has the single-step form: an arbitrarily
 dirty history, then a new B with one probe of each kind. (Hritcu et al., Testing Noninterference,
 Quickly, ICFP 2013: generation by execution, and a state reached by any means before one step.)
 """
@@ -10,6 +11,7 @@ Quickly, ICFP 2013: generation by execution, and a state reached by any means be
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ from warminfra.core.models import JsonObject
 
 USES = (4, 8)
 """Fewest and most calls of B in a pair."""
+APART = 1.1
+"""Seconds between the end of one run alone and the next."""
 TURNS = (3, 9)
 """Fewest and most turns of the neighbour."""
 
@@ -63,6 +67,7 @@ class Pairs:
     def _pair(self, world: World, chance: random.Random, *, history_first: bool) -> None:
         uses = _uses(world, chance)
         alone, _ = observe(world, uses, None, history_first=history_first)
+        time.sleep(APART)
         again, _ = observe(world, uses, None, history_first=history_first)
         beside, stage = observe(world, uses, chance, history_first=history_first)
         if not any(party != "B" for party in stage.parties):

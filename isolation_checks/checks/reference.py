@@ -44,7 +44,7 @@ class _Ledger:
 
 
 class Reference:
-    """One course of events, with every promise looked at after each."""
+    """Leases asked for, repeated, released and ended; every promise is looked at after each."""
 
     name = "reference ledger"
     channels = ("X16",)

@@ -7,7 +7,7 @@ from isolation_checks.world import World
 
 
 class Renamed:
-    """The tenant is owned by what its admin cannot change, and not by its name."""
+    """A tenant that was renamed from inside is taken down all the same: its name is no proof."""
 
     name = "renamed tenant"
     channels = ("X6",)

@@ -22,48 +22,58 @@ from isolation_checks.history import Entry, false_alarms, finished
 from isolation_checks.verdict import Outcome
 from warminfra.core.audit import StockCrossing
 
-_ANSWER = {"approve": "Yes, if a reviewer agrees", "revert": "No", "inconclusive": "Not shown"}
+_ANSWER = {
+    "approve": "Nothing speaks against it",
+    "revert": "No",
+    "inconclusive": "That is not shown",
+}
 _MEANS = {
     "approve": "Nothing crossed between leases that was tried here, every probe was seen to work "
     "where it should, and the faults planted in this audit were all found.",
-    "revert": "A lease reached what is not its own, or disturbed another, and it was seen again on "
-    "a server of its own. Runs may not share.",
+    "revert": "What is promised of leases did not hold, and that was seen again on a server of its "
+    "own. {bound} may not share.",
     "inconclusive": "The audit does not say that runs may share, nor that they may not. See why.",
 }
+_BOUND = {"user": "Runs", "admin": "Runs with an admin of their tenant"}
+"""Who is bound by a revert, by the attacker's class."""
 _ACCEPTS = (
     "What crossed between leases here the reviewer has accepted by name. Nothing else did; every "
     "probe was seen to work where it should, and the faults planted in this audit were all found."
 )
 _NEXT = {
-    "approve": "Decide. Runs share once a reviewer has approved this verdict: "
-    "`warminfra approve {verdict} --why …`. It holds for this fingerprint, class and these "
-    "features alone.",
-    "revert": "Runs get a server each; nothing has to be done for that. To share all the same, for "
-    "each group under *What was found*: take what avoids it and audit again (`warminfra audit "
-    "--profile standard --class user --recipe …`), or accept its findings, each by name and until "
-    "a day (`[[audit.accept]]` with `channel`, `witness`, `why` and `until` in the configuration "
-    "of the user or the system; a finding's name is `channel:witness`). Each `replay-N.py` beside "
-    "this report shows one of them again, on a server of its own, and ends with 10 if it still "
-    "crosses.",
+    "approve": "Decide: `warminfra approve {verdict} --why …`. Runs share by it if its profile is "
+    "at least `sharing.min_profile` (by default `standard`) and while it is younger than "
+    "`sharing.max_age`, for this fingerprint, class and these features alone; where "
+    "`sharing.require` is `audit`, without a reviewer's word. An audit with a number of faults of "
+    "one's own choice (`audit verify --rerun`) is for comparison and opens nothing.",
+    "revert": "Under policy `proven` these runs get a server each as soon as the service has "
+    "recorded this verdict; nothing has to be done for that. The verdict stands for its "
+    "fingerprint, whatever a later audit ends with, until each of its findings is accepted by name "
+    "and until a day (`[[audit.accept]]` with `channel`, `witness`, `why` and `until` in the "
+    "configuration of the user or the system; a finding's name is `channel:witness`), or until the "
+    "server, its options or our code are others. To share all the same, take what avoids each "
+    "group under *What was found*. A setting of the server makes another fingerprint: audit again. "
+    "A change of the recipe does not: audit it (`warminfra audit --profile standard --class user "
+    "--recipe …`), and accept here what it does not meet any more, with that for a reason.",
     "inconclusive": "Mend what is named, and audit again.",
 }
 _ANSWERS = (
     ("refused", "refused, in the words in which a forged one is refused", "nothing crossed"),
     (
         "denied",
-        "denied (403), in the words in which it is denied at a lease that takes no part, so that "
-        "they tell nothing of the target",
+        "denied (403), in words that tell nothing of the target: the same are said at a lease that "
+        "takes no part (or by the server itself, once more)",
         "nothing crossed",
     ),
     ("own", "a look at the server itself that told of the holder's own tenant alone", "no harm"),
     ("common", "a look at the server itself that told of no tenant and not of its host", "no harm"),
     (
         "crossed",
-        "answered otherwise",
+        "answered otherwise than a forged one, or let in as that is",
         "**a finding**, told once for each name; other findings come from what checks compare",
     ),
-    ("works", "let in at its owner: the positive control", "the probe works"),
-    ("mute", "refused at its owner too", "proves nothing there"),
+    ("works", "went through where it should: the positive control", "the probe works"),
+    ("mute", "not told from a forged one where it should work", "proves nothing there"),
 )
 _AUDITED = (
     "## What was audited",
@@ -90,19 +100,21 @@ def report(
     accepted: Sequence[str] = (),
     history: Sequence[Entry] = (),
     replays: Mapping[str, str] | None = None,
+    lease_class: str = "user",
 ) -> str:
     """Return the report.
 
-    `accepted`: what the reviewer lets stand, each with why and until. `replays`: by a finding's
-    name the script that shows it again.
+    `lease_class`: the attacker's. `accepted`: what the reviewer lets stand, each with why and
+    until. `replays`: by a finding's name the script that shows it again.
     """
     lines = [f"# May runs share? {_ANSWER[outcome.outcome]} ({outcome.outcome})", ""]
     if accepted:
         lines += ["**The reviewer's policy accepts, by name:**", ""]
         lines += [f"- {one}" for one in accepted]
-        lines += ["", f"Of these {len(outcome.accepted)} were found in this audit.", ""]
+        lines += ["", f"Of these {len(set(outcome.accepted))} were found in this audit.", ""]
     accepts = outcome.outcome == "approve" and outcome.accepted
-    lines += [_ACCEPTS if accepts else _MEANS[outcome.outcome], ""]
+    means = _ACCEPTS if accepts else _MEANS[outcome.outcome]
+    lines += [means.format(bound=_BOUND.get(lease_class, "Runs")), ""]
     if outcome.outcome == "inconclusive":
         lines += [*(f"- {reason}" for reason in outcome.reasons), ""]
     lines += [f"**Next.** {_NEXT[outcome.outcome].format(verdict=head.get('verdict', ''))}", ""]
@@ -131,7 +143,7 @@ def _tried(events: Sequence[Event], outcome: Outcome) -> list[str]:
         "credential at a verb of an endpoint, at a target, at a time: its lease alive, released, "
         "or released before the server was killed and started again).",
         "",
-        f"How {len(tried)} credentials were answered, in checks and programs together:",
+        f"{len(tried)} answers, in checks and programs together:",
         "",
         "| times | the answer | so |",
         "|---|---|---|",
@@ -160,18 +172,20 @@ def _found(outcome: Outcome, events: Sequence[Event], replays: Mapping[str, str]
     lines = ["## What was found", ""]
     if not outcome.findings:
         return [*lines, "Nothing."]
-    again = sum(finding.name in outcome.confirmed for finding in outcome.findings)
+    found: dict[str, Finding] = {}
+    for finding in outcome.findings:
+        found.setdefault(finding.name, finding)  # several programs may meet the same
+    again = sum(name in outcome.confirmed for name in found)
     lines += [
-        f"{len(outcome.findings)}, of which {again} were seen again on a virgin server: a fresh "
-        "one, on which nothing else was done. "
+        f"{len(found)}, of which {again} were seen again on a virgin server: a fresh one, on which "
+        "only what was found was tried again. "
         "A is the lease that attacks, B its neighbour. In quoted answers names, ids, times and "
-        "tokens of tenants are replaced (TENANT, ID, TIME, JWT), so that what can be compared is "
-        "left.",
+        "tokens are replaced (TENANT, LEASE, ID, TIME, JWT, OPAQUE); what can be compared is left.",
         "",
     ]
     known = {event.finding: event.stock for event in events if isinstance(event, Explained)}
     groups: dict[StockCrossing | None, list[Finding]] = {None: []}
-    for finding in outcome.findings:
+    for finding in found.values():
         groups.setdefault(known.get(finding.name), []).append(finding)
     for stock, findings in groups.items():
         if findings:
@@ -184,8 +198,8 @@ def _cause(stock: StockCrossing | None) -> list[str]:
         return [
             "### Not known of the server",
             "",
-            "Nobody has explained these. They may be faults of the server, of its settings, or of "
-            "ours.",
+            "The prover knows no explanation for these: a fault of the server, of its settings, or "
+            "of ours.",
             "",
         ]
     return [
@@ -275,11 +289,15 @@ def _sure(outcome: Outcome, events: Sequence[Event], history: Sequence[Entry]) -
     alarms = false_alarms(entries)
     crossed = sum(program.crossed for program in programs)
     excluded = (
-        f"In {crossed} of them something crossed, so no rate is excluded."
-        if crossed
-        else "In none of them did anything cross. For programs drawn as these were that excludes, "
+        "In none of them did anything cross. For programs drawn as these were that excludes, "
+    )
+    excluded += (
         f"with 95 % confidence, a rate of crossings above {outcome.bound:.2%} (1 − 0.05^(1/n))."
     )
+    if crossed:
+        excluded = f"In {crossed} of them something crossed, so no rate is excluded."
+    if not programs:
+        excluded = "So no rate of crossings is excluded."
     return [
         "## How sure one may be",
         "",
@@ -306,25 +324,29 @@ def _not_covered(outcome: Outcome, events: Sequence[Event]) -> list[str]:
         channel for event in events if isinstance(event, Checked) for channel in event.channels
     }
     planted = {one.channel for one in outcome.mutants}
+    fired = {one.channel for one in outcome.mutants if one.killed_by}
     lines = ["## What was not covered", "", "No claim is made on these channels:", ""]
     for channel in outcome.not_covered:
-        why = "no check of this audit looks at it"
+        why = "no check of this audit looked at it and came to its end"
         if channel in looked_at:
             why = "looked at, but no fault of it can be planted, or none was drawn"
-            why = "looked at, but its planted fault was not seen" if channel in planted else why
+        if channel in looked_at & planted:
+            why = "looked at, but its planted fault was not seen"
+        if channel in looked_at & fired:
+            why = "looked at, but no positive control passed"
         lines.append(f"- {channel} {CHANNELS[channel]}: {why}")
     left = outcome.cells_known - outcome.cells_tried
     lines += [
         "",
         f"{left} of {outcome.cells_known} known cells were not tried: a lease of this template "
-        "yields no such credential, or the profile does not come to it at that time. Those that "
+        "yields no such credential, or nothing in this audit came to it at that time. Those that "
         "were tried are in `trace.ndjson`.",
         "",
         *_untried(outcome),
     ]
     left_out = list(dict.fromkeys(event for event in events if isinstance(event, LeftOut)))
     if left_out:
-        lines += ["And in channels that are covered:", ""]
+        lines += ["Within channels that were looked at:", ""]
     return lines + [f"- {one.channel}, {one.what}: {one.why}" for one in left_out]
 
 

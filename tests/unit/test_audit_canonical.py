@@ -30,6 +30,10 @@ def of(status: int = 200, body: Any = None, text: str = "", **headers: str) -> R
         (of(body={"access_token": JWT}), of(body={"access_token": OTHER_JWT})),
         (of(body={"exp": 1, "iat": 2}), of(body={"exp": 3, "iat": 4})),
         (
+            of(body=[{"started": 1795814294, "createdTimestamp": 1795814294123}]),
+            of(body=[{"started": 1795814295, "createdTimestamp": 1795814295001}]),
+        ),
+        (
             of(body={"sid": "-bNCJ5fLxkjXU1jDAZt1-"}),
             of(body={"sid": "cGwXbNCJfLxkjXUjDAZt"}),
         ),
@@ -55,6 +59,7 @@ def of(status: int = 200, body: Any = None, text: str = "", **headers: str) -> R
     ids=[
         "tokens",
         "times",
+        "moments under any name",
         "sessions",
         "what is opaque",
         "order of scopes",
@@ -74,6 +79,8 @@ def test_what_differs_from_call_to_call_is_hidden(one: Reply, other: Reply) -> N
     [
         (of(200, body={"active": True}), of(200, body={"active": False})),
         (of(200, body={}), of(201, body={})),
+        (of(200, body={"count": 1}), of(200, body={"count": 2})),
+        (of(200, body={"lifespan": 36000}), of(200, body={"lifespan": 43200})),
         (of(200, body={"session_state": ""}), of(200, body={"session_state": "a"})),
         (of(200, body={"scope": "email"}), of(200, body={"scope": "email profile"})),
         (of(400, body={"error": "invalid_grant"}), of(400, body={"error": "invalid_client"})),

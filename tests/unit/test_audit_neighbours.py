@@ -143,7 +143,8 @@ class _Late(_Server):
     logins_of_the_new = 0
 
 
-def test_a_teardown_that_comes_late_is_found() -> None:
+def test_a_teardown_that_comes_late_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The new lease works at first: one login says nothing of what is still on its way."""
+    monkeypatch.setattr(neighbours, "STAYS", 5.0)
     names = [finding.name for finding in _found(_Late()).found]
     assert names == ["X9:login at the lease that came while a neighbour ended"]

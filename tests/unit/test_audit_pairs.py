@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from isolation_checks.checks import pairs
 from isolation_checks.checks.pairs import Pairs
 from isolation_checks.world import World
 from tests.fake_scratch import READ, FakeScratch
@@ -28,6 +29,14 @@ class Interfering(FakeScratch):
         disturbed = self.gone > 0 if self.once_gone else len(self.living) > 1
         own = target is not None and target["id"] == credential.tenant
         return self.changed if own and disturbed and reply.status == 200 else reply
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that the check has waited; nobody waits for them."""
+    waited: list[float] = []
+    monkeypatch.setattr(pairs.time, "sleep", waited.append)
+    return waited
 
 
 def found(fake: FakeScratch, effort: int = 4) -> World:
@@ -75,6 +84,21 @@ def test_what_differs_by_itself_is_noise() -> None:
             return Reply(200, f"answer {self.asked}") if reply.status == 200 else reply
 
     assert found(Noisy()).found == []
+
+
+def test_what_changes_by_the_second_is_noise(clock: list[float]) -> None:
+    """Two runs alone on a fast server end within one second; the third, beside, in the next."""
+
+    class BySecond(FakeScratch):
+        calls = 0
+
+        def attempt(self, cell: Cell, credential: Credential, target: Any) -> Reply:
+            self.calls += 1
+            reply = super().attempt(cell, credential, target)
+            moment = int(sum(clock) + self.calls / 40)
+            return Reply(200, f"it is {moment}") if reply.status == 200 else reply
+
+    assert found(BySecond()).found == []
 
 
 class Refusing(FakeScratch):

@@ -16,14 +16,14 @@ from isolation_checks import engine
 from isolation_checks.checks.base import Check
 from isolation_checks.checks.senses import Senses
 from isolation_checks.engine import Audit
-from isolation_checks.events import Checked, Event, Finding
+from isolation_checks.events import Checked, Event, Explained, Finding, Trouble
 from isolation_checks.plan import Profile
 from isolation_checks.verdict import Outcome
 from isolation_checks.world import World
 from tests.fake_scratch import FakeScratch
 from warminfra.cli import prove as command
 from warminfra.cli.prove import Order
-from warminfra.core.audit import Cell, Credential, Reply
+from warminfra.core.audit import Cell, Credential, Reply, StockCrossing
 from warminfra.core.errors import NoCapacity, OutcomeUnknown, Unreachable
 
 SMALL = Profile("smoke", 2, 1, 0, 0, 0, mutants_a_channel=1, effort=1, searched=0)
@@ -43,6 +43,7 @@ def audited(
     live: str = "",
     checks: Sequence[Check] = (Senses(),),
     profile: Profile = SMALL,
+    package: Any = None,
 ) -> tuple[Outcome, list[Event]]:
     """Run the engine with `server` for its scratch installation, with what that raises, or with
     a maker of them."""
@@ -62,7 +63,7 @@ def audited(
     monkeypatch.setattr(
         engine, "Fingerprint", lambda *_: SimpleNamespace(digest=lambda: "f" * 64, parts=dict)
     )
-    audit = Audit(settings, cast(Any, None), Path("/recipe"), profile, 1, told.append)
+    audit = Audit(settings, package, Path("/recipe"), profile, 1, told.append)
     audit.live_fingerprint = lambda: live
     return audit.run(), told
 
@@ -103,6 +104,40 @@ def test_a_channel_is_looked_at_in_whole_or_not_at_all(monkeypatch: pytest.Monke
     checked = [(one.check, one.channels) for one in told if isinstance(one, Checked)]
     assert checked == [("own senses", ()), ("of one", ("X4",))]
     assert not any("did not come to its end" in reason for reason in outcome.reasons)
+
+
+@dataclass
+class Leaks:
+    """A check that always finds the same."""
+
+    name: str = "leaks"
+    channels: tuple[str, ...] = ("X4",)
+
+    def run(self, world: World) -> None:
+        world.controls += 1
+        world.report(Finding("X4", self.name, "one key", "it is the same"))
+
+
+@pytest.mark.parametrize(
+    ("features", "names"),
+    [({"admin"}, ("X4:one key",)), ({"brokers"}, ("X4:one key",)), ({"admin"}, ("X4:two keys",))],
+    ids=["known", "not with this template", "of another name"],
+)
+def test_what_the_server_is_known_for_is_explained_and_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, features: set[str], names: tuple[str, ...]
+) -> None:
+    """By its exact name, where the template has what it takes; a provider may know nothing."""
+    stock = StockCrossing("A server 1.0", names, ("admin",), "keys", "why", "none", "a setting")
+    server = Server()
+    server.template = SimpleNamespace(features=frozenset(features), lease_class="user")
+    package = SimpleNamespace(stock_crossings=lambda: (stock,))
+    outcome, told = audited(monkeypatch, server, checks=(Leaks(),), package=package)
+    explained = [event for event in told if isinstance(event, Explained)]
+    known = features == {"admin"} and names == ("X4:one key",)
+    assert explained == ([Explained("X4:one key", stock)] if known else [])
+    assert outcome.outcome == "revert"
+    _, told = audited(monkeypatch, Server(), checks=(Leaks(),), package=SimpleNamespace())
+    assert not any(isinstance(event, Explained | Trouble) for event in told)
 
 
 @pytest.mark.parametrize(

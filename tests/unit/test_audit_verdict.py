@@ -34,7 +34,8 @@ CROSSED = Finding("X1", "foreign credentials", "access token at GET userinfo of 
 
 KNOWN = StockCrossing(
     "A server 1.0",
-    ("X1:*",),
+    (CROSSED.name,),
+    ("admin",),
     "tokens work elsewhere",
     "The server forgets.",
     "issue 1",
@@ -198,7 +199,7 @@ def test_what_was_not_looked_at_is_told_in_one_place_with_the_reason() -> None:
     assert "| code | 1 |" in part
     assert part.count("a key: it has none") == told.count("it has none") == 1
     assert "a figure" not in part
-    assert "X15 shared directory: no check of this audit looks at it" in part
+    assert "X15 shared directory: no check of this audit looked at it and came to its end" in part
 
 
 def test_a_program_that_crossed_takes_the_bound_out_of_the_report() -> None:

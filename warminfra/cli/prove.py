@@ -20,7 +20,7 @@ from isolation_checks import history
 from isolation_checks.bundle import require_new, write
 from isolation_checks.counterexample import files, replays
 from isolation_checks.engine import Audit
-from isolation_checks.events import Event, Known
+from isolation_checks.events import CHANNELS, Event, Known
 from isolation_checks.figures import pace
 from isolation_checks.mutants.base import Mutant
 from isolation_checks.plan import ATTACKERS, PROFILES
@@ -257,12 +257,12 @@ def _head(order: Order, audit: Audit, document: JsonObject) -> dict[str, str]:
         "verdict": str(document["id"]),
         "server": ", ".join(f"{name} {told}" for name, told in server.items()) or "did not start",
         "attacker": f"class {lease_class}: {ATTACKERS.get(lease_class, '')}",
-        "recipe": Path(audit.recipe).name,
+        "recipe": order.recipe or f"the prover's own for class {lease_class}",
         "features that its template uses": ", ".join(document["features"]) or "none",
-        "fingerprint": f"{document['fingerprint']} (of the server's build, options and Java, our "
-        "code and the sharing policy: a verdict holds for this alone)",
-        "profile": f"{order.profile} (smoke: a first look at some channels; standard and soak: "
-        "all of them)",
+        "fingerprint": f"{audit.fingerprint or 'not known'} (of the server's build, options and "
+        "Java, our code, the reach and the sharing policy: a verdict holds for this alone)",
+        "profile": f"{order.profile}, which looks at "
+        + ", ".join(one for one in CHANNELS if one in audit.profile.channels_of(lease_class)),
         "seed": f"{audit.seed} (draws the same programs and faults again)",
         "warminfra": __version__,
         "host": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",

@@ -88,13 +88,15 @@ class Row:
 class StockCrossing:
     """Something that the server lets cross as it is delivered; what a reviewer has to know of it.
 
-    A finding is explained by it if its name (`CHANNEL:witness`) has one of the `names`, patterns
-    of `fnmatch`. `upstream` names the server's own issue, or says that there is none.
+    A finding is explained by it if its name (`CHANNEL:witness`) is one of the `names`, and the
+    template that was audited has one of the features of `needs`: without them it would be new.
+    `upstream` names the server's own issue, or says that there is none.
     """
 
     seen_with: str
     """The server and its version."""
     names: tuple[str, ...]
+    needs: tuple[str, ...]
     title: str
     what: str
     upstream: str

@@ -29,6 +29,10 @@ _FORM = re.compile(r'<form id="([^"]+)"')
 _RANDOM = frozenset({"session_state", "sid"})
 """Random in every answer, and now and then without a digit."""
 _TIMES = frozenset({"exp", "iat", "auth_time", "nbf", "expires_in", "refresh_expires_in", "time"})
+_MOMENTS = (range(10**9, 10**10), range(10**12, 10**13))
+"""Numbers that are moments, from 2001 to 2286, in seconds or milliseconds. Fields with them have
+many names (`started`, `lastAccess`, `timestamp`, `createdTimestamp`); two answers within one second
+are equal by chance, and the third is not."""
 
 
 def canonical(response: httpx.Response) -> Reply:
@@ -80,6 +84,8 @@ def _json(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         return [_json(inner, key) for inner in value]
     if key in _TIMES:
+        return "TIME"
+    if isinstance(value, int) and any(value in moments for moments in _MOMENTS):
         return "TIME"
     if key in _RANDOM and value:
         return "OPAQUE"

@@ -8,11 +8,17 @@ from __future__ import annotations
 from warminfra.core.audit import StockCrossing
 
 _SEEN_WITH = "Keycloak 26.7.4"
+_FOLLOWED = "request uri at GET authorization, request uri of B"
 
 STOCK = (
     StockCrossing(
         _SEEN_WITH,
-        ("X2:request uri at *", "X7:request uri at *"),
+        (
+            f"X2:{_FOLLOWED}",
+            f"X2:{_FOLLOWED}, whose client has the same id",
+            f"X7:{_FOLLOWED}",
+        ),
+        ("client.fixed-id", "admin"),
         "a pushed authorization request is followed at another realm",
         "The request that a client has pushed is not bound to its realm: whoever has its address "
         "(`request_uri`) can follow it at another realm whose client has the same id, while the "
@@ -26,7 +32,8 @@ STOCK = (
     ),
     StockCrossing(
         _SEEN_WITH,
-        ("X3:jti of a client assertion *",),
+        ("X3:jti of a client assertion that a neighbour has used",),
+        ("jwt-client-auth", "admin"),
         "the `jti` of a client assertion is used up for all realms",
         "A client that logs in by a signed assertion gives it a number of its own choice, `jti`. "
         "One that any realm has seen is refused in all. Clients that choose it at random do not "
@@ -37,7 +44,12 @@ STOCK = (
     ),
     StockCrossing(
         _SEEN_WITH,
-        ("X3:internal id of a client*", "X12:internal id of a client*"),
+        (
+            "X3:internal id of a client that a neighbour has used",
+            "X3:internal id of a client scope that a neighbour has used",
+            "X12:internal id of a client",
+        ),
+        ("admin",),
         "internal ids of clients and client scopes are taken for the whole server",
         "An admin may choose the internal id of what it makes. One that a client or a client scope "
         "of another realm has is refused (409): so what a neighbour has taken cannot be had, and "
@@ -47,7 +59,14 @@ STOCK = (
     ),
     StockCrossing(
         _SEEN_WITH,
-        ("X13:call by *",),
+        (
+            "X13:call by back-channel logout",
+            "X13:call by client's keys by address",
+            "X13:call by client's requests by address",
+            "X13:call by sector identifier",
+            "X13:call by client's management address",
+        ),
+        ("admin",),
         "a realm's admin makes the server call addresses of its choice",
         "The settings of a client name addresses that the server calls itself: back-channel "
         "logout, `jwks_uri`, request objects, sector identifier, management address. So a holder "
