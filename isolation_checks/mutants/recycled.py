@@ -16,7 +16,7 @@ from keycloak.urls_patterns import (
 from isolation_checks.mutants.hosted import Hosted
 from isolation_checks.mutants.keycloak import auditor
 from isolation_checks.scratch import Scratch
-from warminfra.core.models import TenantFacts, TenantPlan, TenantRef
+from warminfra.core.models import TenantFacts, TenantMaterial, TenantPlan, TenantRef
 from warminfra_keycloak.connection import AdminConnection
 from warminfra_keycloak.realm import facts
 
@@ -28,6 +28,8 @@ def lockouts_kept(scratch: Scratch) -> Iterator[None]:
     """Plant a provider whose tenants live on for the next lease."""
     free: list[TenantRef] = []
     taken: dict[str, TenantRef] = {}
+    last: dict[str, TenantMaterial] = {}
+    """By a realm's name what it was equipped with last."""
 
     class Recycling(Hosted):
         hosts = taken
@@ -36,12 +38,14 @@ def lockouts_kept(scratch: Scratch) -> Iterator[None]:
             with auditor(scratch) as admin:
                 if not free:
                     made = self.real.create_tenant(plan)
+                    last[plan.ref.name] = plan.material
                     taken[plan.ref.id] = plan.ref
                     path = URL_ADMIN_REALM.format(**{"realm-name": plan.ref.name})
                     admin.send("PUT", path, json=_LOCKOUT)
                     return made
                 host = taken[plan.ref.id] = free.pop()
-                _equip(admin, host, plan)
+                _equip(admin, host, last[host.name], plan.material)
+                last[host.name] = plan.material
                 return facts(scratch.base_url, host.name, admin=plan.template.admin)
 
         def destroy_tenant(self, ref: TenantRef) -> None:
@@ -60,18 +64,23 @@ def lockouts_kept(scratch: Scratch) -> Iterator[None]:
                 admin.send("DELETE", path, timeout=30.0, allow=(404,))
 
 
-def _equip(admin: AdminConnection, host: TenantRef, plan: TenantPlan) -> None:
-    """Give the realm the next lease's client and passwords, and end all sessions."""
+def _equip(
+    admin: AdminConnection, host: TenantRef, before: TenantMaterial, material: TenantMaterial
+) -> None:
+    """Put the next lease's clients and passwords in the place of the last one's; end sessions."""
     realm = {"realm-name": host.name}
-    material = plan.material
-    for client in admin.get(URL_ADMIN_CLIENTS.format(**realm)).json():
-        if client.get("redirectUris") and client["clientId"].startswith(plan.template.recipe):
-            old = URL_ADMIN_CLIENT.format(**realm, id=client["id"])
-            body = {**client, "id": material.client_object, "clientId": material.client_id}
-            body |= {"secret": material.client_secret}
-            admin.send("DELETE", old)
-            body.pop("protocolMappers", None)
-            admin.send("POST", URL_ADMIN_CLIENTS.format(**realm), json=body)
+    clients = URL_ADMIN_CLIENTS.format(**realm)
+    old = URL_ADMIN_CLIENT.format(**realm, id=before.client_object)
+    body = {**admin.get(old).json(), "id": material.client_object, "clientId": material.client_id}
+    body |= {"secret": material.client_secret}
+    admin.send("DELETE", old)
+    body.pop("protocolMappers", None)
+    admin.send("POST", clients, json=body)
+    if before.admin_client_id:
+        for client in admin.get(clients, params={"clientId": before.admin_client_id}).json():
+            body = {**client, "clientId": material.admin_client_id}
+            body |= {"secret": material.admin_client_secret}
+            admin.send("PUT", URL_ADMIN_CLIENT.format(**realm, id=client["id"]), json=body)
     for user in admin.get(URL_ADMIN_USERS.format(**realm)).json():
         for leased in material.users:
             if leased.username == user["username"]:
