@@ -85,7 +85,7 @@ def _has_the_scope(template: Template) -> bool:
 
 
 def _ids_differ(template: Template) -> bool:
-    """Say whether two leases have clients of two ids: one realm has room for one of an id."""
+    """Say whether leases have clients of different ids: one realm has room for one of an id."""
     return "client.fixed-id" not in template.features
 
 
@@ -107,10 +107,12 @@ MUTANTS: tuple[Mutant, ...] = (
         *("M03", "a lease's client is an admin of master", "X14"),
         principals.in_master(principals.client_with("admin")),
         forms=(ONE_IN_TEN,),
+        applies=_ids_differ,
     ),
     Mutant(
         *("M04", "a lease's client may create realms", "X14"),
         principals.in_master(principals.client_with("create-realm")),
+        applies=_ids_differ,
     ),
     Mutant(
         *("M05", "a lease's user has a role on another tenant", "X14"),
