@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from isolation_checks.steps import Step
@@ -187,3 +187,8 @@ Event = (
     | Rehearsed
     | Trouble
 )
+
+
+def explanations(events: Iterable[Event]) -> dict[str, StockCrossing]:
+    """Return by the name of a finding what the server is known for, where it is."""
+    return {event.finding: event.stock for event in events if isinstance(event, Explained)}

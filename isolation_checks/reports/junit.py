@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from isolation_checks.events import Checked, Event, Explained, Finding, Planted, Program, Trouble
+from isolation_checks.events import Checked, Event, Finding, Planted, Program, Trouble, explanations
 from isolation_checks.verdict import Outcome
 
 
@@ -17,7 +17,7 @@ def junit(events: Sequence[Event], outcome: Outcome) -> str:
     suite = ElementTree.Element("testsuite", name="warminfra audit")
     failures = errors = skipped = 0
     told: set[str] = set()
-    known = {one.finding: one.stock for one in events if isinstance(one, Explained)}
+    known = explanations(events)
     for event in events:
         match event:
             case Checked(check, _, _, _, seconds):

@@ -10,13 +10,13 @@ from isolation_checks.events import (
     CHANNELS,
     Checked,
     Event,
-    Explained,
     Finding,
     LeftOut,
     Noted,
     Program,
     Tried,
     Trouble,
+    explanations,
 )
 from isolation_checks.history import Entry, false_alarms, finished
 from isolation_checks.verdict import Outcome
@@ -119,7 +119,7 @@ def report(
         lines += [*(f"- {reason}" for reason in outcome.reasons), ""]
     lines += [f"**Next.** {_NEXT[outcome.outcome].format(verdict=head.get('verdict', ''))}", ""]
     lines += [*_found(outcome, events, replays or {}), ""]
-    lines += [*_AUDITED]
+    lines += _AUDITED
     lines += [f"- {name}: {value}" for name, value in head.items()]
     lines += ["", *_tried(events, outcome), "", *_planted(outcome), ""]
     lines += [*_headings(outcome), "", *_sure(outcome, events, history), ""]
@@ -183,7 +183,7 @@ def _found(outcome: Outcome, events: Sequence[Event], replays: Mapping[str, str]
         "tokens are replaced (TENANT, LEASE, ID, TIME, JWT, OPAQUE); what can be compared is left.",
         "",
     ]
-    known = {event.finding: event.stock for event in events if isinstance(event, Explained)}
+    known = explanations(events)
     groups: dict[StockCrossing | None, list[Finding]] = {None: []}
     for finding in found.values():
         groups.setdefault(known.get(finding.name), []).append(finding)
@@ -287,25 +287,15 @@ def _sure(outcome: Outcome, events: Sequence[Event], history: Sequence[Entry]) -
     new = figures.novelty(events)
     entries = finished(history)
     alarms = false_alarms(entries)
-    crossed = sum(program.crossed for program in programs)
-    excluded = (
-        "In none of them did anything cross. For programs drawn as these were that excludes, "
-    )
-    excluded += (
-        f"with 95 % confidence, a rate of crossings above {outcome.bound:.2%} (1 − 0.05^(1/n))."
-    )
-    if crossed:
-        excluded = f"In {crossed} of them something crossed, so no rate is excluded."
-    if not programs:
-        excluded = "So no rate of crossings is excluded."
     return [
         "## How sure one may be",
         "",
         f"- **Random programs.** {outcome.programs} ran, {steps} steps in all, each drawn "
         f"independently of the others: {lives} with two leases of their own from their making to "
         "their end, the others with clients and users of their own in leases that some of them "
-        f"share. {excluded} It is no bound on sharing as a whole: it says nothing of programs that "
-        "are drawn otherwise, nor of what only the checks above look at, which are no sample.",
+        f"share. {_excluded(programs, outcome)} It is no bound on sharing as a whole: it says "
+        "nothing of programs that are drawn otherwise, nor of what only the checks above look at, "
+        "which are no sample.",
         f"- **What is still new.** Of {new.observations} attempts in these programs {new.once} "
         "showed a behaviour (endpoint, verb, kind of credential, status) that no other one showed, "
         f"of {new.kinds} in all: the chance that one more would show a new one is about "
@@ -319,22 +309,24 @@ def _sure(outcome: Outcome, events: Sequence[Event], history: Sequence[Entry]) -
     ]
 
 
+def _excluded(programs: Sequence[Program], outcome: Outcome) -> str:
+    if not programs:
+        return "So no rate of crossings is excluded."
+    crossed = sum(program.crossed for program in programs)
+    if crossed:
+        return f"In {crossed} of them something crossed, so no rate is excluded."
+    return (
+        "In none of them did anything cross. For programs drawn as these were that excludes, with "
+        f"95 % confidence, a rate of crossings above {outcome.bound:.2%} (1 − 0.05^(1/n))."
+    )
+
+
 def _not_covered(outcome: Outcome, events: Sequence[Event]) -> list[str]:
-    looked_at = {
-        channel for event in events if isinstance(event, Checked) for channel in event.channels
-    }
-    planted = {one.channel for one in outcome.mutants}
-    fired = {one.channel for one in outcome.mutants if one.killed_by}
     lines = ["## What was not covered", "", "No claim is made on these channels:", ""]
-    for channel in outcome.not_covered:
-        why = "no check of this audit looked at it and came to its end"
-        if channel in looked_at:
-            why = "looked at, but no fault of it can be planted, or none was drawn"
-        if channel in looked_at & planted:
-            why = "looked at, but its planted fault was not seen"
-        if channel in looked_at & fired:
-            why = "looked at, but no positive control passed"
-        lines.append(f"- {channel} {CHANNELS[channel]}: {why}")
+    lines += [
+        f"- {channel} {CHANNELS[channel]}: {_why(channel, outcome, events)}"
+        for channel in outcome.not_covered
+    ]
     left = outcome.cells_known - outcome.cells_tried
     lines += [
         "",
@@ -348,6 +340,18 @@ def _not_covered(outcome: Outcome, events: Sequence[Event]) -> list[str]:
     if left_out:
         lines += ["Within channels that were looked at:", ""]
     return lines + [f"- {one.channel}, {one.what}: {one.why}" for one in left_out]
+
+
+def _why(channel: str, outcome: Outcome, events: Sequence[Event]) -> str:
+    """Return why no claim is made on the channel."""
+    if not any(isinstance(event, Checked) and channel in event.channels for event in events):
+        return "no check of this audit looked at it and came to its end"
+    planted = [one for one in outcome.mutants if one.channel == channel]
+    if not planted:
+        return "looked at, but no fault of it can be planted, or none was drawn"
+    if not any(one.killed_by for one in planted):
+        return "looked at, but its planted fault was not seen"
+    return "looked at, but no positive control passed"
 
 
 def _untried(outcome: Outcome) -> list[str]:
