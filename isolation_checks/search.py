@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from string import ascii_uppercase
 from typing import TypeVar
 
@@ -55,13 +55,17 @@ def search(
 ) -> Finding | None:
     """Return the smallest program that was found to cross within the time, None if none did."""
     smallest: list[Finding] = []
+    broke: list[Exception] = []
+    late = False
     deadline = time.monotonic() + seconds
 
     class Machine(_Machine):
         def __init__(self) -> None:
+            nonlocal late
             if time.monotonic() > deadline:
+                late = True
                 raise Enough
-            super().__init__(new_world(), smallest)
+            super().__init__(new_world(), smallest, broke)
 
     limits = settings(
         max_examples=examples,
@@ -78,18 +82,22 @@ def search(
         try:
             run_state_machine_as_test(seeded(seed)(Machine), settings=limits)
         except Exception:
-            if not smallest:
+            # An example that the clock cut off is to Hypothesis one that drew unlike before.
+            if not smallest and not late:
                 raise
+    if broke and not smallest:
+        raise broke[0]
     return min(smallest, key=lambda found: len(found.steps), default=None)
 
 
 class _Machine(RuleBasedStateMachine):
     """Three leases at once; each rule is one step, and possible in the present state."""
 
-    def __init__(self, world: World, found: list[Finding]) -> None:
+    def __init__(self, world: World, found: list[Finding], broke: list[Exception]) -> None:
         super().__init__()
         self.stage = Stage(world)
         self.found = found
+        self.broke = broke
 
     @rule()
     @precondition(lambda self: len(self.stage.alive()) < AT_ONCE)
@@ -120,16 +128,27 @@ class _Machine(RuleBasedStateMachine):
         self._do(Step(TRY, holder, tried, _picked(where, own + others)))
 
     def _do(self, step: Step) -> None:
-        self.stage.do(step)
+        with self._told():
+            self.stage.do(step)
         if self.stage.world.found:
             self.found.append(self.stage.world.found[0])
             raise Crossed(str(step))
 
     def teardown(self) -> None:
-        self.stage.end()
-        self.stage.world.watch(self.stage.steps)
-        self.stage.world.end()
+        with self._told():
+            self.stage.end()
+            self.stage.world.watch(self.stage.steps)
+            self.stage.world.end()
         self.found.extend(self.stage.world.found)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Keep what goes wrong: Hypothesis may end with a complaint of its own instead."""
+        try:
+            yield
+        except Exception as error:
+            self.broke.append(error)
+            raise
 
 
 def _picked(pick: int, options: Sequence[_Option]) -> _Option:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,3 +115,27 @@ def test_a_sound_system_yields_nothing_and_time_is_kept() -> None:
     count = len(made)
     assert search(world, 30, 1, 0.0) is None
     assert len(made) == count
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_time_that_is_over_in_the_middle_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch, breaks: bool
+) -> None:
+    """Examples have run when the time ends: that is no fault, what broke before stays one."""
+    clock = itertools.count()
+    ours = SimpleNamespace(monotonic=lambda: float(next(clock)))  # Hypothesis keeps its own
+    monkeypatch.setattr("isolation_checks.search.time", ours)
+    made: list[FakeScratch] = []
+
+    def gone(fake: FakeScratch, credential: Any, place: str) -> bool:
+        if breaks:
+            raise ConnectionError("gone")
+        return False
+
+    def world() -> World:
+        made.append(FakeScratch(gone))
+        return World(made[-1].as_scratch(), lambda _: None)
+
+    with pytest.raises(ConnectionError) if breaks else nullcontext():
+        assert search(world, 300, 1, 20.0) is None
+    assert len(made) == 20
